@@ -19,7 +19,7 @@ from origin import served
 from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
 from support.browser_site import NETWORK_ERRORS, Site
-from support.doc_snippets import README, ROOT, blocks
+from support.doc_snippets import GUIDES, README, ROOT, blocks
 from support.node_packages import install_client, node_packages
 from support.relay_fixture import settings_for, token
 
@@ -307,24 +307,36 @@ def test_the_components_say_that_they_wait_for_a_sign_in(page: Page, site: Site,
     expect(status(page)).to_have_attribute("data-connection", "live")
 
 
-def test_the_lines_of_the_readme_work_in_a_production_build(
+def test_the_lines_of_the_readme_and_the_guide_work_in_a_production_build(
     page: Page, site: Site, app: App, tmp_path: Path
 ) -> None:
     (program,) = blocks(README, "jsx")
     (tmp_path / "index.html").write_text(
-        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div>'
+        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><main></main>'
         '<script type="module" src="/main.jsx"></script>'
     )
+    (tmp_path / "reviews.tsx").write_text(blocks(GUIDES / "react.md", "tsx")[0])
     (tmp_path / "main.jsx").write_text(
-        f"const fetchToken = async () => {token('alice')!r};\n{program.replace(HOST, site.url)}"
+        f"""
+        const fetchToken = async () => {token("alice")!r};
+        {program.replace(HOST, site.url)}
+        import {{ Reviews }} from "./reviews.tsx";
+        createRoot(document.querySelector("main")).render(
+          <RelayProvider url="{site.url}/ws" user="alice" token={{fetchToken}}><Reviews /></RelayProvider>,
+        );
+        """
     )
     install(tmp_path / "node_modules")
     build(tmp_path, app.folder / "readme", site.url, "production")
     write_task(site, title="Of the README", events=[{"type": "created"}])
+    write_task(site, title="To review", status="pr_opened")
     page.goto(f"{app.origin}/readme/")
     expect(page.locator("#root")).to_contain_text("Of the README 1 events")
     push(site, "Of the README", "dispatched")
     expect(page.locator("#root")).to_contain_text("Of the README 2 events")
+    expect(page.locator("main p")).to_have_text("To review 0 events")
+    push(site, "Of the README", "pr_opened")
+    expect(page.locator("main output")).to_have_text(re.compile("to review: ."))
 
 
 def test_the_lock_of_the_example_names_no_registry() -> None:

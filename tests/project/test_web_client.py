@@ -60,6 +60,22 @@ def test_the_react_part_passes_its_tests(node: str, packages: Path, path: Path) 
     run(node, "--test", str(path))
 
 
+def test_the_react_part_passes_its_tests_with_the_oldest_react(
+    node: str, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node_packages(REACT_TESTS[0].parent)
+    monkeypatch.setenv("REACT", "18")
+    monkeypatch.setenv("RUNS", "1")
+    run(node, "--test", *(str(path) for path in REACT_TESTS if path.name != "server.test.js"))
+
+
+@pytest.mark.parametrize("entry", ["index.js", "suspense.js"])
+def test_an_entry_of_react_begins_with_the_mark_for_next_js(entry: str) -> None:
+    """A directive counts only before the first statement."""
+    first, second, *_ = (WEB / "react" / entry).read_text("utf-8").splitlines()
+    assert (first, second) == ("// @ts-check", '"use client";')
+
+
 def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     run(*tsc, "--noEmit", cwd=WEB)
     modules = CLIENT_MODULES + VIEW_MODULES + REACT_MODULES
@@ -86,9 +102,9 @@ def test_an_application_in_typescript_finds_the_types(
     for name in ("react", "@types"):
         (installed / name).symlink_to(packages / name)
     programs = [Path(shutil.copy(program, tmp_path)).name for program in TYPED_PROGRAMS]
-    for guide in ("browser", "react"):
-        for number, program in enumerate(blocks(GUIDES / f"{guide}.md", "ts")):
-            programs.append(f"{guide}-{number}.ts")
+    for guide, language in (("browser", "ts"), ("react", "ts"), ("react", "tsx")):
+        for number, program in enumerate(blocks(GUIDES / f"{guide}.md", language)):
+            programs.append(f"{guide}-{number}.{language}")
             (tmp_path / programs[-1]).write_text(program)
     options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess")
     environment = ("--module", "nodenext", "--target", "es2022", "--jsx", "react-jsx")

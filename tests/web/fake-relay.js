@@ -11,6 +11,8 @@ export class FakeRelay {
   holdsPolls = false; // whether polls without news are never answered
   enabled = true;
   hidden = new Set(); // tasks that are not visible
+  /** @type {(token: string | undefined, taskId: string) => boolean} whether the user of a token may see a task */
+  maySee = () => true;
   bad = new Set(); // invalid ids
   maxTasks = Infinity; // of a connection, or of a poll
   /** @type {object | undefined} */
@@ -54,7 +56,7 @@ export class FakeRelay {
       if (rooms.has(taskId)) {
         socket.receive("task:event_added", { taskId, index, event: events[index], ...position(events) });
       }
-      if (list) socket.receive("dashboard:task_list_updated", { change: "upserted", ...summary(taskId, events) });
+      if (list && this.maySee(socket.token, taskId)) socket.receive("dashboard:task_list_updated", { change: "upserted", ...summary(taskId, events) });
     }
     this.answerWaiting();
     await settled();
@@ -95,13 +97,13 @@ export class FakeRelay {
       switch (type) {
         case "dashboard:join":
           peer.list = true;
-          return socket.receive("dashboard:state", this.#list(), id);
+          return socket.receive("dashboard:state", this.#list(socket.token), id);
         case "dashboard:leave":
           peer.list = false;
           return socket.receive("dashboard:left", {}, id);
         case "task:join":
           for (const asked of data.tasks) {
-            const { type: answer, data: state } = this.#state(asked);
+            const { type: answer, data: state } = this.#state(asked, socket.token);
             if (answer === "task:state") peer.rooms.add(asked.taskId);
             socket.receive(answer, state, id);
           }
@@ -120,7 +122,7 @@ export class FakeRelay {
     if (new URL(socket.url).pathname.endsWith("/dashboard")) {
       const error = this.refuse({ type: "dashboard:join", id: "", data: {} });
       peer.list = !error;
-      socket.receive(error ? "error" : "dashboard:state", error ?? this.#list());
+      socket.receive(error ? "error" : "dashboard:state", error ?? this.#list(socket.token));
     }
   }
 
@@ -142,13 +144,13 @@ export class FakeRelay {
     const messages = [];
     /** @type {any} */
     const etags = { tasks: {} };
-    const list = JSON.stringify(this.#list());
+    const list = JSON.stringify(this.#list(request.token));
     if (dashboard && dashboard.etag !== list) {
-      messages.push({ type: "dashboard:state", data: this.#list() });
+      messages.push({ type: "dashboard:state", data: this.#list(request.token) });
       etags.dashboard = { etag: list };
     }
     for (const asked of tasks) {
-      const answer = this.#state(asked);
+      const answer = this.#state(asked, request.token);
       const etag = JSON.stringify(answer.data.task);
       if (answer.type === "error" ? asked.forbidden : asked.etag === etag && !answer.data.events.length) continue;
       messages.push(answer);
@@ -180,18 +182,20 @@ export class FakeRelay {
     return new Set([...tasks.map(({ taskId }) => taskId), ...rooms]).size > this.maxTasks ? refused("too_many_tasks") : undefined;
   }
 
-  #list() {
-    const tasks = [...this.tasks].filter(([taskId]) => !this.hidden.has(taskId));
+  /** @param {string | undefined} token */
+  #list(token) {
+    const tasks = [...this.tasks].filter(([taskId]) => !this.hidden.has(taskId) && this.maySee(token, taskId));
     return { tasks: tasks.map(([taskId, events]) => summary(taskId, events)), reset: true, more: false };
   }
 
   /**
    * @param {{taskId: string, since?: number, head?: string}} asked
+   * @param {string | undefined} token
    * @returns {{type: string, data: any}}
    */
-  #state({ taskId, since, head }) {
+  #state({ taskId, since, head }, token) {
     const events = this.tasks.get(taskId);
-    if (!events || this.hidden.has(taskId)) {
+    if (!events || this.hidden.has(taskId) || !this.maySee(token, taskId)) {
       return { type: "error", data: { code: "forbidden", message: "No.", temporary: false, taskId } };
     }
     const resumes = since !== undefined && head === position(events.slice(0, since)).head;

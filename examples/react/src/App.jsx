@@ -1,9 +1,7 @@
 // A list of tasks, the timeline of the chosen one, and the status of the connection.
 
-import { memo, useMemo, useState } from "react";
-import {
-  ConnectionStatus, OfflineBanner, useDashboardSubscription, useTaskSubscription,
-} from "task-relay-client/react";
+import { memo, useState } from "react";
+import { ConnectionStatus, OfflineBanner, useTasks, useTaskSubscription } from "task-relay-client/react";
 
 export function App() {
   const [chosen, choose] = useState(null);
@@ -28,18 +26,16 @@ export function App() {
 }
 
 function TaskList({ chosen, onChoose }) {
-  const { state, tasks } = useDashboardSubscription();
   const [wanted, setWanted] = useState("");
-  const shown = useMemo(
-    () => tasks.filter(({ title = "" }) => title.toLowerCase().includes(wanted.toLowerCase())),
-    [tasks, wanted],
-  );
+  const { state, tasks } = useTasks({
+    where: ({ title = "" }) => title.toLowerCase().includes(wanted.toLowerCase()),
+  });
   if (state !== "ready") return <p>{state === "loading" ? "Loading…" : `No list: ${state}`}</p>;
   return (
     <nav>
       <input type="search" aria-label="Filter" value={wanted} onChange={(event) => setWanted(event.target.value)} />
       <ul>
-        {shown.map((task) => (
+        {tasks.map((task) => (
           <TaskRow key={task.taskId} task={task} isChosen={task.taskId === chosen} onChoose={onChoose} />
         ))}
       </ul>
@@ -59,14 +55,14 @@ const TaskRow = memo(function TaskRow({ task, isChosen, onChoose }) {
   );
 });
 
-// Both components read the task. It is joined once.
+// Both components read the task. It is joined once. This one renders only when what it selects changes.
 function TaskHeading({ taskId, onClose }) {
-  const { task, events } = useTaskSubscription(taskId);
+  const { task, count } = useTaskSubscription(taskId, ({ task, events }) => ({ task, count: events.length }));
   return (
     <header>
       <h2>{task?.title ?? taskId}</h2>
       <StatusChip status={task?.status} />
-      <span className="count">{events.length} events</span>
+      <span className="count">{count} events</span>
       <button type="button" onClick={onClose}>Close</button>
     </header>
   );

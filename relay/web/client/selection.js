@@ -77,10 +77,11 @@ export class Selection {
 }
 
 /**
+ * The tasks that these options choose, in their order.
  * @param {readonly TaskSummary[]} tasks
  * @param {SelectOptions} options
  */
-function chosen(tasks, { where, orderBy, limit }) {
+export function chosen(tasks, { where, orderBy, limit }) {
   const left = where ? tasks.filter(where) : [...tasks];
   if (orderBy) left.sort(orderBy);
   return limit === undefined ? left : left.slice(0, limit);

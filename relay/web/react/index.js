@@ -11,11 +11,17 @@
 
 /** @typedef {import("./snapshots.js").Connection} Connection */
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
-/** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
+/**
+ * @template [E=import("../client/index.js").AnyEvents]
+ * @typedef {import("./snapshots.js").TaskSnapshot<E>} TaskSnapshot
+ */
 /** @typedef {import("./provider.js").RelayProviderProps} RelayProviderProps */
 /** @typedef {import("./hooks.js").WebSocketState} WebSocketState */
 /** @typedef {import("./hooks.js").Offline} Offline */
 
 export { ConnectionStatus, OfflineBanner } from "./components.js";
-export { useDashboardSubscription, useMe, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";
+export {
+  useDashboardSubscription, useMe, useMessage, useOfflineDetection, useRelay, useTasks, useTaskSubscription, useWebSocket,
+} from "./hooks.js";
 export { RelayProvider } from "./provider.js";
+export { typedHooks } from "./typed.js";

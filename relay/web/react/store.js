@@ -5,6 +5,8 @@
 // - Whenever a snapshot changes, its watchers are notified.
 // - All changes between two frames are notified once.
 // - Only `open` connects, and only watching joins a task. Reading does neither, because React may render at any time.
+//   What waits to be rendered at all (`whenLoaded`) is watched until it is there.
+// - A store is of one user, as far as the page says who that is. For another one, the provider makes another store.
 
 import { browser } from "../client/host.js";
 import { Relay } from "../client/index.js";
@@ -29,6 +31,11 @@ import { RENEW_MS, TokenSource } from "./token-source.js";
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
 /** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 
+// A component that waited for a list or a task is mounted within this time, and watches it from then on.
+const MOUNTED_WITHIN_MS = 5_000;
+
+/** @typedef {string | number | null | undefined} User undefined where the page does not say; null: nobody */
+
 export class Store {
   /** The connection as components read it. */
   connection = NOT_YET_CONNECTED;
@@ -37,11 +44,16 @@ export class Store {
 
   #host;
   #frame;
+  #user;
   /** @type {Relay | null} */
   #relay = null;
+  /** Whether the application has made the relay, and closes it. */
+  #isForeign = false;
+  #unlisten = () => {};
   #url = "";
   #source;
-  #retries = new Retries();
+  /** Of this store, and of the one that replaces it. */
+  retries;
   /** @type {any} */
   #closing;
   #renewedAt = -Infinity;
@@ -51,6 +63,8 @@ export class Store {
   #dashboard = null;
   /** @type {Map<string, Subscription<Timeline, TaskSnapshot>>} */
   #tasks = new Map();
+  /** @type {Map<string, {promise: Promise<void>, end: () => void}>} What components wait for before they are mounted. */
+  #loading = new Map();
   /** @type {Set<{update: () => void}>} */
   #changed = new Set();
   /** @type {Listeners<void>} */
@@ -62,11 +76,29 @@ export class Store {
    * @param {object} [environment] parts to replace, as in tests
    * @param {Partial<Host>} [environment.host]
    * @param {(call: () => void) => void} [environment.frame] calls back with the next frame
+   * @param {User} [environment.user] who the page says its user is; then tokens that cannot be read are that user's
+   * @param {Retries} [environment.retries] of the store that this one replaces
    */
-  constructor({ host, frame = nextFrame } = {}) {
+  constructor({ host, frame = nextFrame, user, retries = new Retries() } = {}) {
     this.#host = { ...browser, ...host };
     this.#frame = frame;
-    this.#source = new TokenSource(this.#host, () => this.#relay?.renew());
+    this.#user = user;
+    this.retries = retries;
+    this.#source = new TokenSource(this.#host, () => this.#relay?.renew(), user !== undefined);
+  }
+
+  /** The connection; null while there is none. */
+  get relay() {
+    return this.#relay;
+  }
+
+  /**
+   * Whether what is shown may belong to another user than this token.
+   * @param {MaybeToken} token
+   */
+  isOfAnother(token) {
+    if (this.#relay === null || !this.#relay.isOfAnother(token)) return false;
+    return this.#user === undefined || !token || subjectOf(token) !== undefined;
   }
 
   /**
@@ -81,7 +113,7 @@ export class Store {
     if (token === this.#source.token) return;
     this.#source.token = token;
     if (typeof token === "function") this.#renewSoon();
-    else if (this.#relay?.isOfAnother(token)) this.#reconnect();
+    else if (this.isOfAnother(token)) this.#reconnect();
     else this.#relay?.renew();
   }
 
@@ -95,12 +127,35 @@ export class Store {
     this.#host.clearTimeout(this.#closing);
     if (url !== this.#url) {
       this.#close();
-      this.#retries = new Retries();
+      if (this.#url !== "") this.retries = new Retries();
     }
     if (this.#relay === null) this.#connect(url);
-    return () => {
-      this.#closing = this.#host.setTimeout(() => this.#close(), LINGER_MS);
-    };
+    return () => this.#closeLater();
+  }
+
+  /**
+   * Uses a connection of the application, which is not closed here, until one second after the returned function is
+   * called.
+   * @param {Relay} relay
+   * @returns {() => void}
+   */
+  use(relay) {
+    this.#host.clearTimeout(this.#closing);
+    if (this.#relay === null) this.#attach(relay, true);
+    return () => this.#closeLater();
+  }
+
+  /**
+   * Another store has replaced this one, as for another user: drops everything at once, and notifies nobody, because
+   * every component reads the other store already.
+   */
+  end() {
+    this.#connectionListeners = new Listeners();
+    this.#messageListeners = new Listeners();
+    this.#host.clearTimeout(this.#closing);
+    this.#close();
+    for (const subscription of this.#subscriptions()) subscription.forget();
+    for (const { end } of this.#loading.values()) end(); // what waits is rendered again, and reads the other store
   }
 
   /** Connects now instead of waiting, also after a refusal. */
@@ -148,6 +203,46 @@ export class Store {
       ?? this.#subscribe(taskSource(taskId), () => this.#tasks.delete(taskId));
     this.#tasks.set(taskId, subscription);
     return subscription.watch(watcher);
+  }
+
+  /**
+   * Resolves when the list is no longer `loading`. It is joined for that, and left unless somebody watches it then.
+   * @param {number} [limit] the first watcher decides
+   */
+  whenDashboardLoaded(limit) {
+    return this.#whenLoaded("list", () => this.dashboard, (watcher) => this.watchDashboard(watcher, limit));
+  }
+
+  /**
+   * As `whenDashboardLoaded`, for a task.
+   * @param {string} taskId
+   */
+  whenTaskLoaded(taskId) {
+    return this.#whenLoaded(`task ${taskId}`, () => this.task(taskId), (watcher) => this.watchTask(taskId, watcher));
+  }
+
+  /**
+   * @param {string} name
+   * @param {() => {state: string}} read
+   * @param {(watcher: () => void) => Unsubscribe} watch
+   * @returns {Promise<void>} the same one until it is resolved
+   */
+  #whenLoaded(name, read, watch) {
+    const open = this.#loading.get(name);
+    if (open !== undefined) return open.promise;
+    let resolve = () => {};
+    /** @type {Promise<void>} */
+    const promise = new Promise((done) => (resolve = done));
+    const end = () => {
+      this.#loading.delete(name);
+      this.#host.setTimeout(unwatch, MOUNTED_WITHIN_MS);
+      resolve();
+    };
+    const unwatch = watch(() => {
+      if (this.#loading.get(name)?.promise === promise && read().state !== "loading") end();
+    });
+    this.#loading.set(name, { promise, end });
+    return promise;
   }
 
   /**
@@ -200,23 +295,54 @@ export class Store {
     const relay = this.#relay;
     const token = await this.#source.ask();
     const isReadable = typeof token === "string" && subjectOf(token) !== undefined;
-    if (isReadable && relay !== null && relay === this.#relay && relay.isOfAnother(token)) this.#reconnect();
+    if (isReadable && relay !== null && relay === this.#relay && this.isOfAnother(token)) this.#reconnect();
     return token;
   }
 
   /** @param {string} url */
   #connect(url) {
-    const relay = new Relay({ url, token: () => this.#askToken(), host: this.#host }, this.#retries);
     this.#url = url;
+    this.#attach(new Relay({ url, token: () => this.#askToken(), host: this.#host }, this.retries), false);
+  }
+
+  /**
+   * @param {Relay} relay
+   * @param {boolean} isForeign
+   */
+  #attach(relay, isForeign) {
     this.#relay = relay;
-    relay.onStatus((status) => this.#become(status));
-    relay.onMessage((message) => {
-      this.#learn(relay);
-      this.#messageListeners.emit(message);
-    });
+    this.#isForeign = isForeign;
+    let { sub } = relay.stats;
+    const unlisten = [
+      relay.onStatus((status) => this.#become(status)),
+      relay.onMessage((message) => {
+        if (isForeign && relay.stats.sub !== sub) {
+          if (sub !== "") this.#startOver(relay);
+          sub = relay.stats.sub;
+        }
+        this.#learn(relay);
+        this.#messageListeners.emit(message);
+      }),
+    ];
+    this.#unlisten = () => unlisten.forEach((end) => end());
+    this.me = relay.me;
     this.#become(relay.status);
     if (relay !== this.#relay) return; // a listener has changed the token meanwhile
     for (const subscription of this.#subscriptions()) subscription.join(relay);
+  }
+
+  /**
+   * The application's connection is now that of another user: joins everything again, and shows nothing until then.
+   * @param {Relay} relay
+   */
+  #startOver(relay) {
+    for (const subscription of this.#subscriptions()) subscription.leave();
+    this.#update();
+    for (const subscription of this.#subscriptions()) subscription.join(relay);
+  }
+
+  #closeLater() {
+    this.#closing = this.#host.setTimeout(() => this.#close(), LINGER_MS);
   }
 
   #close() {
@@ -224,7 +350,8 @@ export class Store {
     this.#host.clearTimeout(this.#renewing);
     this.#source.close();
     for (const subscription of this.#subscriptions()) subscription.leave();
-    this.#relay.close();
+    this.#unlisten();
+    if (!this.#isForeign) this.#relay.close();
     this.#relay = null;
     this.connection = NOT_YET_CONNECTED;
     this.me = NOBODY;

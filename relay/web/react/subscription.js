@@ -72,6 +72,13 @@ export class Subscription {
     this.#onChange();
   }
 
+  /** Leaves the view and shows nothing, without a notification. */
+  forget() {
+    this.leave();
+    this.#host.clearTimeout(this.#lingering);
+    this.snapshot = this.#source.loading;
+  }
+
   leave() {
     this.#leave();
     this.#leave = () => {};

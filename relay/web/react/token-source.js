@@ -5,6 +5,7 @@
 // - The answer of a replaced function is ignored, and the new function is called: it may be for another user.
 // - A page may create a function at each render, so that every answer comes from a replaced one. Then an answer is used
 //   if the answer before it names the same user.
+// - Where the page says who its user is, all functions are that user's, and the first answer is used.
 
 import { isSameUser } from "../client/token.js";
 
@@ -26,6 +27,7 @@ export class TokenSource {
   #token = "";
   #host;
   #onReplacedUse;
+  #isOfOneUser;
   /** @type {Call | null} The last call, while it is open. */
   #open = null;
   #calledAt = -Infinity;
@@ -38,9 +40,11 @@ export class TokenSource {
   /**
    * @param {import("../client/index.js").Host} host
    * @param {() => void} onReplacedUse called after the answer of a replaced function was used: ask the current one
+   * @param {boolean} [isOfOneUser] whether the page says that all tokens are those of one user
    */
-  constructor(host, onReplacedUse) {
+  constructor(host, onReplacedUse, isOfOneUser = false) {
     this.#host = host;
+    this.#isOfOneUser = isOfOneUser;
     this.#onReplacedUse = onReplacedUse;
   }
 
@@ -83,7 +87,7 @@ export class TokenSource {
     new Promise((done) => done(typeof called === "function" ? called() : called)).then(
       (given) => this.#answered(call, called, given),
       (error) => {
-        if (called === this.#token) this.#end(call, () => call.reject(error));
+        if (called === this.#token || this.#isOfOneUser) this.#end(call, () => call.reject(error));
       },
     );
   }
@@ -101,7 +105,7 @@ export class TokenSource {
    * @param {any} given
    */
   #answered(call, called, given) {
-    if (called === this.#token) {
+    if (called === this.#token || (this.#isOfOneUser && typeof this.#token === "function")) {
       this.#replacedUses = 0;
       return this.#end(call, () => call.resolve(given));
     }

@@ -1,3 +1,9 @@
+/**
+ * The tasks that these options choose, in their order.
+ * @param {readonly TaskSummary[]} tasks
+ * @param {SelectOptions} options
+ */
+export function chosen(tasks: readonly TaskSummary[], { where, orderBy, limit }: SelectOptions): import("./messages.js").TaskSummary[];
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /**
  * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order

@@ -1,23 +1,51 @@
 /**
  * The state of the connection; unless it is `live`, also the reason and the time of the next attempt.
- * @returns {WebSocketState}
+ * @template [S=WebSocketState]
+ * @param {(connection: WebSocketState) => S} [select] a part of it: the component renders only when that part changes
+ * @returns {S}
  */
-export function useWebSocket(): WebSocketState;
+export function useWebSocket<S = WebSocketState>(select?: (connection: WebSocketState) => S): S;
 /**
  * All visible tasks, newest first, while this component is mounted. Arrays and objects keep their identity until they
- * change, so filter and sort in `useMemo`, and show a task in a component made with `memo`.
- * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first component decides
+ * change, so filter and sort in `useMemo` or `useTasks`, and show a task in a component made with `memo`.
+ * @template [S=DashboardSnapshot]
+ * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first component
+ *   decides
+ * @param {(list: DashboardSnapshot) => S} [select] a part of it: the component renders only when that part changes
+ * @returns {S}
+ */
+export function useDashboardSubscription<S = import("./snapshots.js").DashboardSnapshot>({ limit }?: {
+    limit?: number | undefined;
+}, select?: (list: DashboardSnapshot) => S): S;
+/**
+ * The visible tasks that `where` keeps, in the order of `orderBy` (newest first without it), at most `limit`. The
+ * component renders only when these change. The functions have to be pure, and may be others at each render.
+ * @param {SelectOptions} [options]
  * @returns {DashboardSnapshot}
  */
-export function useDashboardSubscription({ limit }?: {
-    limit?: number | undefined;
-}): DashboardSnapshot;
+export function useTasks(options?: SelectOptions): DashboardSnapshot;
 /**
  * One task with its events, while this component is mounted. Without an id, its state is `none`.
+ * @template [S=TaskSnapshot]
  * @param {string | null | undefined} taskId
- * @returns {TaskSnapshot}
+ * @param {(task: TaskSnapshot) => S} [select] a part of it: the component renders only when that part changes
+ * @returns {S}
  */
-export function useTaskSubscription(taskId: string | null | undefined): TaskSnapshot;
+export function useTaskSubscription<S = TaskSnapshot>(taskId: string | null | undefined, select?: (task: TaskSnapshot) => S): S;
+/**
+ * The connection itself, for what no hook offers; null until there is one. Another one after another address or user.
+ * Do not close it: the provider does, or whoever made it.
+ * @returns {Relay | null}
+ */
+export function useRelay(): Relay | null;
+/**
+ * Calls back for every message of one type while this component is mounted, for toasts and sounds. The listener may be
+ * another function at each render.
+ * @template {MessageType} K
+ * @param {K} type
+ * @param {(data: MessageData<K>, message: MessageOf<K>) => void} listener
+ */
+export function useMessage<K extends MessageType>(type: K, listener: (data: MessageData<K>, message: MessageOf<K>) => void): void;
 /**
  * What this user has of the claims that tasks wait for, as `{sub: ["alice"]}`, for `sectionOf(task, me)` of the view.
  * An empty object until the relay has said so; the same object until it changes.
@@ -33,6 +61,11 @@ export function useOfflineDetection(): Offline;
 export type Connection = import("./snapshots.js").Connection;
 export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
 export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
+export type MessageType = import("../client/index.js").MessageType;
+export type Relay = import("../client/index.js").Relay;
+export type SelectOptions = import("../client/index.js").SelectOptions;
+export type MessageData<K extends MessageType> = import("../client/index.js").MessageData<K>;
+export type MessageOf<K extends MessageType> = import("../client/index.js").MessageOf<K>;
 export type ServerMessage = import("../client/index.js").ServerMessage;
 export type Unsubscribe = import("../client/index.js").Unsubscribe;
 /**

@@ -1,9 +1,10 @@
 export { RelayProvider } from "./provider.js";
+export { typedHooks } from "./typed.js";
 export type Connection = import("./snapshots.js").Connection;
 export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
-export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
+export type TaskSnapshot<E = import("../client/messages.js").AnyEvents> = import("./snapshots.js").TaskSnapshot<E>;
 export type RelayProviderProps = import("./provider.js").RelayProviderProps;
 export type WebSocketState = import("./hooks.js").WebSocketState;
 export type Offline = import("./hooks.js").Offline;
 export { ConnectionStatus, OfflineBanner } from "./components.js";
-export { useDashboardSubscription, useMe, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";
+export { useDashboardSubscription, useMe, useMessage, useOfflineDetection, useRelay, useTasks, useTaskSubscription, useWebSocket } from "./hooks.js";

@@ -3,12 +3,15 @@
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */
-export function RelayProvider({ url, token, children }: RelayProviderProps): import("react").ReactElement;
+export function RelayProvider({ url, token: given, relay, user, onStatus, onError, children }: RelayProviderProps): import("react").ReactElement;
 /** @returns {Store} */
 export function useStore(): Store;
+export type AnyRelay = import("../client/index.js").Relay<any>;
 export type GetToken = import("../client/tokens.js").GetToken;
 export type MaybeToken = import("../client/tokens.js").MaybeToken;
-export type RelayProviderProps = {
+export type Connection = import("./snapshots.js").Connection;
+export type User = import("./store.js").User;
+export type ConnectionProps = {
     /**
      * as for `connect`. Another address closes the connection and opens a new one.
      */
@@ -17,13 +20,40 @@ export type RelayProviderProps = {
      * one of:
      * - a function as for `connect`. It may be another function at each render: the last one is called, and at once if
      * the connection waits for a token. If calling it makes the page render again, and the page cannot read the `sub`
-     * of its tokens, wrap it in `useCallback`: an answer of a replaced function is used only if its user can be
-     * checked. For another user, give the provider another `key`.
-     * - a token. Another token is used at once. If it names another user, or if its user cannot be read, everything of
-     * the first user is dropped.
+     * of its tokens, give a `user`, or wrap it in `useCallback`: an answer of a replaced function is used only if its
+     * user can be checked.
+     * - a token. Another token is used at once. If it names another user, or if its user cannot be read and there is no
+     * `user`, everything of the first user is dropped.
      * - null or undefined while nobody is signed in: the connection is closed, and lists and tasks are cleared.
      */
     token: MaybeToken | GetToken;
+    relay?: undefined;
+};
+export type OwnRelayProps = {
+    /**
+     * a connection that the application has made with `connect`, and closes. It is that of one
+     * user: while `user` names another one, nothing is shown.
+     */
+    relay: AnyRelay;
+    url?: undefined;
+    token?: undefined;
+};
+export type UserProps = {
+    /**
+     * who is signed in: any id of the application, or null for nobody. When it changes, everything
+     * starts anew, and nothing of the user before is shown, not even once.
+     */
+    user?: User;
+    /**
+     * called for every change of the connection
+     */
+    onStatus?: ((connection: Connection) => void) | undefined;
+    /**
+     * called for every
+     * error with which the relay answers a request, as for a task that the user may not see
+     */
+    onError?: ((error: import("../client/index.js").MessageData<"error">) => void) | undefined;
     children?: import("react").ReactNode;
 };
+export type RelayProviderProps = (ConnectionProps | OwnRelayProps) & UserProps;
 import { Store } from "./store.js";

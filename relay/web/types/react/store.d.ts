@@ -1,22 +1,17 @@
-/** @typedef {import("../client/tokens.js").GetToken} GetToken */
-/** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
-/** @typedef {import("../client/index.js").Host} Host */
-/** @typedef {import("../client/index.js").ServerMessage} ServerMessage */
-/** @typedef {import("../client/index.js").Status} Status */
-/** @typedef {import("../client/index.js").TaskList} TaskList */
-/** @typedef {import("../client/index.js").Timeline} Timeline */
-/** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
-/** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
+/** @typedef {string | number | null | undefined} User undefined where the page does not say; null: nobody */
 export class Store {
     /**
      * @param {object} [environment] parts to replace, as in tests
      * @param {Partial<Host>} [environment.host]
      * @param {(call: () => void) => void} [environment.frame] calls back with the next frame
+     * @param {User} [environment.user] who the page says its user is; then tokens that cannot be read are that user's
+     * @param {Retries} [environment.retries] of the store that this one replaces
      */
-    constructor({ host, frame }?: {
+    constructor({ host, frame, user, retries }?: {
         host?: Partial<import("../client/host.js").Host> | undefined;
         frame?: ((call: () => void) => void) | undefined;
+        user?: User;
+        retries?: Retries | undefined;
     });
     /** The connection as components read it. */
     connection: Readonly<import("../client/connection.js").Status & {
@@ -24,6 +19,15 @@ export class Store {
     }>;
     /** What the user has of the claims that tasks wait for. It changes with a notification of the connection. */
     me: import("../client/transports/transport.js").Claims;
+    /** Of this store, and of the one that replaces it. */
+    retries: Retries;
+    /** The connection; null while there is none. */
+    get relay(): Relay<import("../client/application-types.js").ApplicationTypes> | null;
+    /**
+     * Whether what is shown may belong to another user than this token.
+     * @param {MaybeToken} token
+     */
+    isOfAnother(token: MaybeToken): boolean;
     /**
      * A token, none, or a function that returns one.
      *
@@ -40,6 +44,18 @@ export class Store {
      * @returns {() => void}
      */
     open(url: string): () => void;
+    /**
+     * Uses a connection of the application, which is not closed here, until one second after the returned function is
+     * called.
+     * @param {Relay} relay
+     * @returns {() => void}
+     */
+    use(relay: Relay): () => void;
+    /**
+     * Another store has replaced this one, as for another user: drops everything at once, and notifies nobody, because
+     * every component reads the other store already.
+     */
+    end(): void;
     /** Connects now instead of waiting, also after a refusal. */
     retry: () => void | undefined;
     /**
@@ -68,6 +84,16 @@ export class Store {
      * @returns {Unsubscribe}
      */
     watchTask(taskId: string, watcher: () => void): Unsubscribe;
+    /**
+     * Resolves when the list is no longer `loading`. It is joined for that, and left unless somebody watches it then.
+     * @param {number} [limit] the first watcher decides
+     */
+    whenDashboardLoaded(limit?: number): Promise<void>;
+    /**
+     * As `whenDashboardLoaded`, for a task.
+     * @param {string} taskId
+     */
+    whenTaskLoaded(taskId: string): Promise<void>;
     #private;
 }
 export type GetToken = import("../client/tokens.js").GetToken;
@@ -80,3 +106,9 @@ export type Timeline = import("../client/index.js").Timeline;
 export type Unsubscribe = import("../client/index.js").Unsubscribe;
 export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
 export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
+/**
+ * undefined where the page does not say; null: nobody
+ */
+export type User = string | number | null | undefined;
+import { Retries } from "../client/retries.js";
+import { Relay } from "../client/index.js";

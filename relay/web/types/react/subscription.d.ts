@@ -38,6 +38,8 @@ export class Subscription<V extends View, S> {
     snapshot: S;
     /** @param {Relay} relay */
     join(relay: Relay): void;
+    /** Leaves the view and shows nothing, without a notification. */
+    forget(): void;
     leave(): void;
     /**
      * @param {() => void} watcher

@@ -9,8 +9,9 @@ export class TokenSource {
     /**
      * @param {import("../client/index.js").Host} host
      * @param {() => void} onReplacedUse called after the answer of a replaced function was used: ask the current one
+     * @param {boolean} [isOfOneUser] whether the page says that all tokens are those of one user
      */
-    constructor(host: import("../client/index.js").Host, onReplacedUse: () => void);
+    constructor(host: import("../client/index.js").Host, onReplacedUse: () => void, isOfOneUser?: boolean);
     /** @param {MaybeToken | GetToken} token used from now on, also for an open call */
     set token(token: MaybeToken | GetToken);
     /** The current token or function. */
