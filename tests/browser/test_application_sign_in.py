@@ -13,6 +13,7 @@ from office import REFUSING, Office, noted, working_office
 from playwright.sync_api import Page, expect
 from support.office_application import Application, Mode, running_application
 from support.relay_fixture import token
+from test_attention import HIDE, SHOW
 
 SHORT_S = 8  # tokens of this life are renewed every four seconds
 
@@ -102,6 +103,21 @@ def test_a_sign_out_in_the_application_signs_all_tabs_out_and_a_sign_in_brings_t
 def marks(office: Office) -> str | None:
     found: str | None = office.page.evaluate("localStorage.getItem('relay.v1.alice.marks')")
     return found
+
+
+def test_a_reader_who_comes_back_to_a_tab_learns_at_once_of_the_sign_out(office: Office, site: Any) -> None:
+    task_id = write_task(site)
+    office.sign_in()
+    office.page.goto(office.url)
+    expect(row(office.page, task_id)).to_be_visible()
+    # Given a tab that was hidden for two minutes, in which its user has signed out of the application,
+    office.page.evaluate(HIDE)
+    office.app.sign_out()
+    office.page.evaluate("() => { const { now } = Date; Date.now = () => now() + 120_000; }")
+    # when somebody looks at it, then nothing of hers is there, though her token is valid for minutes.
+    office.page.evaluate(SHOW)
+    expect(connection(office.page, "offline")).to_have_text("Signed out")
+    assert row(office.page, task_id).count() == 0
 
 
 def test_another_user_sees_nothing_of_the_one_before(office: Office, site: Any) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dashboard import detail, row, set_status, until, write_task
+from dashboard import connection, detail, row, set_status, until, write_task
 from playwright.sync_api import BrowserContext, Page, expect
+from support.relay_fixture import token
 
 # A test cannot hide a page, so these scripts do what a browser does to a page that is hidden or shown.
 HIDE = """() => {
@@ -38,6 +39,9 @@ NO_CONSTRUCTOR = """() => {
     constructor() { throw new TypeError("Illegal constructor"); }
   };
 }"""
+# As of a page that was opened in the background.
+HIDDEN = f"""if (location.search === "?hidden") ({HIDE})()"""
+SPEAKS = """async () => (await navigator.locks.query()).held.length === 1"""
 SHOWN = """() => notified.map(({ title, body, tag, isOpen }) => [title, body, tag, isOpen])"""
 IN_WORKER = """async () => {
   const registration = await navigator.serviceWorker.getRegistration("dashboard/service-worker.js");
@@ -74,17 +78,17 @@ def test_a_notification_names_the_task_and_what_it_asks_and_goes_when_that_is_do
             site, title=title, createdBy=creator, members=["alice"], questions=["Up or down?"], prNumber=7
         )
     expect(notifying.locator(".row")).to_have_count(2)
-    mine = row(notifying, str(site.tasks.find_one({"title": "Mine"})["_id"])).get_attribute("data-task-id")
+    tag = f"/ alice {site.tasks.find_one({'title': 'Mine'})['_id']}"
     notifying.evaluate(HIDE)
     set_status(site, "Other", "clarification_needed")
     set_status(site, "Mine", "clarification_needed")
     until(lambda: len(notifying.evaluate(SHOWN)) == 1, "a notification")
-    assert notifying.evaluate(SHOWN) == [["Mine", "Up or down?", mine, True]]
+    assert notifying.evaluate(SHOWN) == [["Mine", "Up or down?", tag, True]]
     expect(notifying).to_have_title("(1) Tasks")
     # When it asks something else, then another one with the same tag takes its place.
     set_status(site, "Mine", "pr_opened")
     until(lambda: len(notifying.evaluate(SHOWN)) == 2, "another notification")
-    assert notifying.evaluate(SHOWN)[1] == ["Mine", "Pull request #7 waits for your review.", mine, True]
+    assert notifying.evaluate(SHOWN)[1] == ["Mine", "Pull request #7 waits for your review.", tag, True]
     # When others take it on, then it is taken back.
     site.tasks.update_one({"title": "Mine"}, {"$set": {"reviewers": ["bob"]}})
     until(lambda: not notifying.evaluate(SHOWN)[1][3], "it is taken back")
@@ -92,7 +96,7 @@ def test_a_notification_names_the_task_and_what_it_asks_and_goes_when_that_is_do
     # A failure of one's own counts too, and one of somebody else's does not.
     site.tasks.update_many({}, {"$set": {"status": "failed", "error": "The disk is full"}})
     until(lambda: len(notifying.evaluate(SHOWN)) == 3, "the failure")
-    assert notifying.evaluate(SHOWN)[2] == ["Mine", "The disk is full", mine, True]
+    assert notifying.evaluate(SHOWN)[2] == ["Mine", "The disk is full", tag, True]
     assert notifying.evaluate("badges").pop() == 1
     # Who looks at the page has seen it.
     notifying.evaluate(SHOW)
@@ -118,7 +122,7 @@ def test_many_tasks_that_came_at_once_make_one_notification(notifying: Page, sit
         write_task(site, title=f"Task {number}", status="pr_opened")
     site.start()
     until(lambda: notifying.evaluate(SHOWN) != [], "a notification")
-    assert notifying.evaluate(SHOWN) == [["Tasks", "5 tasks need you.", "relay.many", True]]
+    assert notifying.evaluate(SHOWN) == [["Tasks", "5 tasks need you.", "/ alice ", True]]
     expect(notifying).to_have_title("(5) Tasks")
 
 
@@ -172,6 +176,7 @@ def test_where_the_constructor_throws_a_service_worker_notifies_and_leads_to_the
     context: BrowserContext = page.context
     context.grant_permissions(["notifications"], origin=site.url)
     page.add_init_script(f"({NO_CONSTRUCTOR})()")
+    page.add_init_script(HIDDEN)
     site.open()
     switch_on(page)
     task_id = write_task(site, title="Round the prices", questions=["Up or down?"])
@@ -181,14 +186,17 @@ def test_where_the_constructor_throws_a_service_worker_notifies_and_leads_to_the
         set_status(site, "Round the prices", "clarification_needed")
     worker = started.value
     until(lambda: page.evaluate(IN_WORKER) != [], "a notification")
-    assert page.evaluate(IN_WORKER) == [["Round the prices", "Up or down?", task_id]]
+    tag = f"/ alice {task_id}"
+    assert page.evaluate(IN_WORKER) == [["Round the prices", "Up or down?", tag]]
     set_status(site, "Round the prices", "pr_opened")
-    shown = [["Round the prices", "Waits for your review.", task_id]]
+    shown = [["Round the prices", "Waits for your review.", tag]]
     until(lambda: page.evaluate(IN_WORKER) == shown, "it replaces the first")
-    # A click leads the open tab to the task,
+    # A click leads the tab of its user to the task, also if somebody else has used the page last,
+    bob = site.open("bob", page=context.new_page())
     worker.evaluate(CLICK)
     expect(detail(page, task_id)).to_be_visible()
-    assert worker.evaluate("opened") == []
+    assert (bob.url, worker.evaluate("opened")) == (f"{site.url}/", [])
+    bob.close()
     # and opens one where there is none.
     set_status(site, "Round the prices", "failed")
     until(lambda: page.evaluate(IN_WORKER) != [], "a notification")
@@ -196,3 +204,46 @@ def test_where_the_constructor_throws_a_service_worker_notifies_and_leads_to_the
     worker.evaluate(CLICK)
     until(lambda: worker.evaluate("opened") != [], "a tab")
     assert worker.evaluate("opened") == [f"{site.url}/#/tasks/{task_id}"]
+    # What was notified is taken back once its user looks at the page again,
+    set_status(site, "Round the prices", "pr_opened")
+    open_hidden(page, site, "alice")
+    set_status(site, "Round the prices", "failed")
+    until(lambda: page.evaluate(IN_WORKER) != [], "a notification")
+    page.goto("about:blank")
+    site.open("alice")
+    until(lambda: page.evaluate(IN_WORKER) == [], "it is taken back from the one who looks at the page")
+    # and in any case once somebody else is signed in and its user has left.
+    page.evaluate(HIDE)
+    set_status(site, "Round the prices", "pr_opened")
+    until(lambda: page.evaluate(IN_WORKER) != [], "a notification")
+    page.goto("about:blank")
+    open_hidden(page, site, "bob")
+    until(lambda: page.evaluate(IN_WORKER) == [], "it is taken back from the next user")
+
+
+def open_hidden(page: Page, site: Any, user: str) -> None:
+    """Open the page as a user who does not look at it."""
+    page.goto("about:blank")
+    page.goto(f"{site.url}/?hidden#token={token(user)}")
+    page.wait_for_selector('[data-connection="live"]')
+
+
+def test_a_tab_that_waits_for_a_sign_in_leaves_the_notifications_to_the_others(
+    notifying: Page, site: Any
+) -> None:
+    # Given two tabs of alice, of which the first speaks for both,
+    write_task(site)
+    tab = notifying.context.new_page()
+    tab.add_init_script(f"({RECORD})()")
+    site.open(page=tab)
+    expect(tab.locator(".row")).to_have_count(1)
+    # when the first is taken over by a user whom the relay does not accept, and nobody looks at either,
+    notifying.evaluate("token => void (location.hash = `token=${token}`)", token("bob", secret="?" * 32))
+    expect(connection(notifying, "offline")).to_have_text("Signed out")
+    for each in (notifying, tab):
+        each.evaluate(HIDE)
+    # then the second one notifies.
+    until(lambda: tab.evaluate(SPEAKS), "it speaks")
+    set_status(site, "A task", "failed")
+    until(lambda: len(tab.evaluate(SHOWN)) == 1, "a notification")
+    assert notifying.evaluate(SHOWN) == []

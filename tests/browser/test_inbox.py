@@ -356,6 +356,19 @@ def test_a_page_that_was_hidden_for_long_says_what_happened_meanwhile(page: Page
     expect(page.locator("#away")).to_contain_text("1 since")
 
 
+def test_a_hidden_page_knows_when_tasks_came_where_they_are(page: Page, site: Any) -> None:
+    # Given a hidden page, for which the browser makes no frames,
+    task_id = write_task(site, title="Broken")
+    site.open()
+    expect(row(page, task_id)).to_be_visible()
+    page.evaluate("() => void (window.requestAnimationFrame = () => 1)")
+    set_hidden(page, True)
+    # when a task changes its section,
+    set_status(site, "Broken", "failed")
+    # then it is there since then, and not since the reader has come back.
+    expect(row(page, task_id, "failed")).to_have_count(1)
+
+
 def set_hidden(page: Page, hidden: bool) -> None:
     page.evaluate(
         """hidden => {

@@ -7,7 +7,7 @@ from typing import Any
 from dashboard import SOON_MS, connection, detail, open_row, row, until, write_task
 from office import REFUSING
 from playwright.sync_api import Page, WebSocketRoute, expect
-from support.relay_fixture import token
+from support.relay_fixture import SECRET, token
 
 NEW_SECRET = "another secret for tests, as long as the first"
 
@@ -220,3 +220,38 @@ def forwarded_sockets(page: Page) -> list[WebSocketRoute]:
 
     page.route_web_socket("**/ws**", forward)
     return sockets
+
+
+# Where a text is: in an element, an attribute, a field or the title.
+PLACES_OF = """(text) => [...document.querySelectorAll("*")].flatMap((element) => [
+    ...[...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map(({ data }) => data),
+    ...[...element.attributes].map(({ name, value }) => `${name}=${value}`),
+    ...(element instanceof HTMLInputElement ? [element.value] : []),
+]).filter((each) => each.includes(text))"""
+
+
+def test_nothing_of_a_user_is_left_in_the_page_of_the_next_one(page: Page, site: Any) -> None:
+    # Given a page that shows a user's task in every way it has: opened, announced, in a saved view,
+    of_bob = write_task(site, title="Of bob", createdBy="bob")
+    task_id = write_task(
+        site, title="Salaries", questions=["Salaries?"], events=[{"type": "log", "text": "Salaries"}]
+    )
+    views = '[{"name": "Salaries", "text": "salaries", "section": null}]'
+    page.add_init_script(f"localStorage.setItem('relay.v1.alice.views', '{views}')")
+    site.open("alice")
+    open_row(page, task_id)
+    site.tasks.update_one({"title": "Salaries"}, {"$set": {"status": "clarification_needed"}})
+    expect(page.locator("#said")).to_contain_text("Salaries")
+    page.locator("#views-button").click()
+    assert len(page.evaluate(PLACES_OF, "Salaries")) >= 5
+    page.keyboard.press("Escape")
+    # when another user's link is opened in it, whom the relay does not accept, or does,
+    for secret, state in ((NEW_SECRET, "offline"), (SECRET, "live")):
+        other = token("bob", secret=secret)
+        page.evaluate("token => void (location.hash = `token=${token}`)", other)
+        expect(connection(page, state)).to_be_visible()
+        page.locator("#views-button").click()
+        # then nothing of the first one is left in it.
+        assert page.evaluate(PLACES_OF, "Salaries") == []
+        page.keyboard.press("Escape")
+    expect(row(page, of_bob)).to_be_visible()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ARGUMENTS, CHROMIUM
 from dashboard import SOON_MS, connection, entry, open_row, push, row, until, write_task
+from office import working_office
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 OWN = "--disable-back-forward-cache"  # which Playwright passes by itself
@@ -80,3 +82,29 @@ def test_a_frozen_tab_holds_no_connection_and_is_live_when_it_goes_on(page: Page
     # then it is live, and shows it.
     expect(connection(page, "live")).to_be_visible()
     expect(row(page, later)).to_be_visible()
+
+
+def test_a_page_that_comes_back_shows_nothing_of_a_user_who_has_signed_out(site: Any, tmp_path: Path) -> None:
+    task_id = write_task(site, title="Salaries")
+    with working_office(site, tmp_path) as office:
+        # Given a page that the browser keeps while its user signs out of the application,
+        office.sign_in("alice")
+        office.page.goto(f"{office.url}#/tasks/{task_id}")
+        expect(office.page.locator(".task-title")).to_have_text("Salaries")
+        office.page.evaluate("""() => addEventListener("pageshow", ({ persisted }) => {
+            window.back = [persisted, document.body.textContent.includes("Salaries")];
+        })""")
+        office.page.goto("about:blank")
+        office.app.sign_out()
+        # when somebody else comes back to it, and the application does not answer,
+        office.app.mode = "unavailable"
+        office.app.users.add("alice")
+        office.page.go_back(wait_until="commit")
+        # then nothing of hers is there, from the first moment on.
+        expect(connection(office.page, "offline")).to_be_visible()
+        assert office.page.evaluate("window.back") == [True, False]
+        assert row(office.page, task_id).count() == 0
+        # When she is there again, her page goes on.
+        office.app.mode = "text"
+        office.page.get_by_role("button", name="Try now").first.click()
+        expect(office.page.locator(".task-title")).to_have_text("Salaries")

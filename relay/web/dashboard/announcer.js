@@ -33,6 +33,14 @@ export class Announcer {
     this.#speakSoon();
   }
 
+  /** Removes what was announced, and what was to be announced, to the user before. */
+  clear() {
+    clearTimeout(this.#speaking);
+    this.#speaking = undefined;
+    this.#pending.clear();
+    setText(find("#said"), "");
+  }
+
   #speakSoon() {
     if (this.#speaking !== undefined) return;
     const waitMs = Math.max(0, this.#spokeAt + SPEAK_EVERY_MS - performance.now());

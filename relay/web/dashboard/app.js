@@ -33,6 +33,9 @@ const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
 const LIST_LIMIT = 5000; // the largest limit of a list (PROTOCOL.md section 4)
 const LOOK_AGAIN_MS = 5 * 60_000; // after the relay said not to come back: it may have been switched on for the user
+// A hidden page has no frames. It renders all the same, so that it knows when each task came where it is.
+const HIDDEN_RENDER_MS = 1000; // browsers run the timers of hidden pages no more often
+const ASK_AGAIN_MS = 60_000; // after the page was hidden for so long, somebody else may be signed in to the application
 const BESIDE = matchMedia("(min-width: 1100px)");
 
 sayStaticTexts(); // before the views copy templates
@@ -65,10 +68,15 @@ let list;
 /** @type {import("../client/index.js").Timeline | null} */
 let open = null;
 let frame = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} The render of a hidden page. */
+let hiddenRender;
+let hiddenAt = Infinity; // in ms since the epoch
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let lookingAgain;
 /** @type {import("../client/index.js").Status} The status that is shown. */
 let status = { state: "connecting" };
+let shownSub = ""; // the user of this connection; "" until the relay has named one
+let isAside = false; // emptied, and kept by the browser for the way back
 
 session.signIn();
 start();
@@ -80,7 +88,9 @@ addEventListener("hashchange", () => {
   route();
 });
 for (const type of ["online", "offline"]) addEventListener(type, invalidate);
-document.addEventListener("visibilitychange", invalidate); // what is open before the reader's eyes is read
+document.addEventListener("visibilitychange", shown);
+addEventListener("pagehide", ({ persisted }) => persisted && setAside());
+addEventListener("pageshow", ({ persisted }) => persisted && takeUp());
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
   move,
@@ -91,31 +101,22 @@ listenToKeys({
   end: () => taskView.goToEnd(),
   find: () => taskView.find(),
 });
-setInterval(() => {
-  if (document.hidden) return;
-  listView.tick();
-  taskView.tick();
-  sinceView.tick();
-  freshnessView.tick();
-  savedViews.tick();
-}, TICK_MS);
+setInterval(() => !document.hidden && tick(), TICK_MS);
 
 /** Connects for the user who is signed in now, and removes everything that an earlier connection showed. */
 function start() {
-  relay?.close();
-  listView.clear();
-  attention.clear();
-  sinceView.clear();
-  renewal.clear();
+  clear();
   relay = connect({ url: "ws", token: () => session.token(), measureDelay: true, joinEarly: true });
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
-    memory.open(sub());
+    if (shownSub !== "" && sub() !== shownSub) return onOther(); // whom no token has named, as with an id that is too long
+    shownSub = sub();
+    memory.open(shownSub);
     if (message.type === "auth:expiring") session.expiring();
     if (message.type === "welcome" || message.type === "auth:ok") session.accepted();
     announcer.take(message);
-    attention.take(message, sub());
+    attention.take(message, shownSub);
     if (message.type.startsWith("auth:") || message.type === "welcome") invalidate(); // `relay.me` may differ
   });
   freshnessView.follow(relay);
@@ -123,6 +124,36 @@ function start() {
   list.onChange(invalidate);
   open = null;
   route();
+}
+
+/** Ends the connection, and removes everything of its user from the page. */
+function clear() {
+  relay?.close();
+  listView.clear();
+  attention.clear();
+  sinceView.clear();
+  renewal.clear();
+  announcer.clear();
+  taskView.show(null);
+  memory.open(""); // after the views have saved what there was to remember
+  shownSub = "";
+}
+
+/**
+ * The browser keeps the page for the way back. Until then another user may sign in to the application, so the page has
+ * to come back empty: it asks who is signed in, and shows nothing before the answer.
+ */
+function setAside() {
+  if (!session.asksApplication) return;
+  isAside = true;
+  clear();
+  session.forgetUser();
+}
+
+function takeUp() {
+  if (!isAside) return;
+  isAside = false;
+  start();
 }
 
 /** The user; "" while it is not known. */
@@ -144,6 +175,7 @@ function follow(now) {
   status = renewal.shown(now, session.isRenewed);
   if (isCurrent()) deployment.refresh(session.current);
   if (isSignedOut(now) && now.reason !== "no_token" && session.refused()) relay.renew();
+  if (isSignedOut(status) || isDisconnected(status) || status.state === "refused") attention.rest();
   clearTimeout(lookingAgain);
   if (now.state === "refused") lookingAgain = setTimeout(() => relay.retry(), LOOK_AGAIN_MS);
   invalidate();
@@ -196,12 +228,38 @@ function routedTaskId() {
 
 /** Renders with the next frame, once for any number of messages. */
 function invalidate() {
-  frame ||= requestAnimationFrame(render);
+  if (isAside) return;
+  if (document.hidden) hiddenRender ??= setTimeout(render, HIDDEN_RENDER_MS);
+  else frame ||= requestAnimationFrame(render);
+}
+
+/** The page was hidden, or is shown again. */
+function shown() {
+  if (frame !== 0 || hiddenRender !== undefined) forgetRender();
+  invalidate(); // what is open before the reader's eyes is read
+  if (document.hidden) return void (hiddenAt = Date.now());
+  tick();
+  if (Date.now() - hiddenAt > ASK_AGAIN_MS && session.asksApplication && isCurrent()) relay.renew();
+}
+
+/** Updates the times that are shown. */
+function tick() {
+  listView.tick();
+  taskView.tick();
+  sinceView.tick();
+  freshnessView.tick();
+  savedViews.tick();
+}
+
+function forgetRender() {
+  cancelAnimationFrame(frame);
+  clearTimeout(hiddenRender);
+  frame = 0;
+  hiddenRender = undefined;
 }
 
 function render() {
-  cancelAnimationFrame(frame);
-  frame = 0;
+  forgetRender();
   const hasList = list.state === "ready";
   document.body.classList.toggle("has-list", hasList);
   freshnessView.render(status, hasList);

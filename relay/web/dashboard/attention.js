@@ -6,7 +6,7 @@ import { sectionOf, stageOf, waitsForMe } from "../view/index.js";
 import { find } from "./dom.js";
 import { say } from "./language.js";
 import { memory } from "./memory.js";
-import { askToNotify, canNotify, notify, onNotificationClick, withdraw } from "./notifications.js";
+import { askToNotify, canNotify, notify, onNotificationClick, withdraw, withdrawFor } from "./notifications.js";
 import { addressOf } from "./row.js";
 import { Tabs } from "./tabs.js";
 
@@ -15,7 +15,7 @@ import { Tabs } from "./tabs.js";
 
 const NOTIFY = "notify"; // in the memory
 const NOTIFIED_MAX = 3; // of more tasks at once, as after a sleep, only the number is notified
-const MANY = "relay.many"; // the tag of that notification
+const MANY = ""; // in place of a task, for that notification
 const BODY_CHARACTERS = 200;
 
 export class Attention {
@@ -25,8 +25,10 @@ export class Attention {
   #asking = new Map();
   /** @type {Set<string>} Tasks that came to need the reader since they last looked. */
   #missed = new Set();
-  /** @type {Set<string>} Tasks with a notification. */
+  /** @type {Set<string>} Tasks with a notification, or MANY. */
   #notified = new Set();
+  /** The user; "" for nobody. */
+  #sub = "";
   #hasList = false; // before that, nothing is news
   #tabs = new Tabs(() => this.#looked());
   #switch = find("#notify");
@@ -40,7 +42,7 @@ export class Attention {
     this.#me = me;
     this.#switch.addEventListener("change", () => this.#switched());
     memory.onChange(NOTIFY, () => this.#showSwitch());
-    onNotificationClick((hash) => (location.hash = hash));
+    onNotificationClick({ open: (hash) => (location.hash = hash), isOf: (sub) => sub === this.#sub });
     this.#showSwitch();
   }
 
@@ -49,6 +51,13 @@ export class Attention {
     this.#asking.clear();
     this.#hasList = false;
     this.#looked();
+    this.#sub = "";
+    this.rest();
+  }
+
+  /** The page has no connection and waits for somebody: another tab of the user speaks for all. */
+  rest() {
+    this.#tabs.open("");
   }
 
   /**
@@ -57,6 +66,7 @@ export class Attention {
    */
   take({ type, data }, sub) {
     this.#tabs.open(sub);
+    if (sub !== this.#sub) this.#begin(sub);
     if (type === "dashboard:state" && !data.more) {
       this.#takeAll(this.#list().tasks);
     } else if (type === "dashboard:task_list_updated" && this.#hasList) {
@@ -65,6 +75,20 @@ export class Attention {
     } else if (type === "task:updated" && this.#hasList) {
       this.#tell(this.#changed([data.task])); // the update of the list may come later, when the reader has gone
     }
+  }
+
+  /** @param {string} sub the user of whom the first message came */
+  #begin(sub) {
+    this.#sub = sub;
+    this.#takeBack(async (other) => (other === sub ? !document.hidden : !(await this.#tabs.has(other))));
+  }
+
+  /**
+   * Takes back notifications of earlier pages: of the user who looks at this one, and of users who have left.
+   * @param {(sub: string) => boolean | Promise<boolean>} isGone
+   */
+  #takeBack(isGone) {
+    if (canNotify()) withdrawFor(isGone).catch(() => {}); // there are no service workers here
   }
 
   /** @param {readonly TaskSummary[]} tasks the whole list */
@@ -103,34 +127,39 @@ export class Attention {
     for (const { taskId } of tasks) this.#missed.add(taskId);
     this.#showCount();
     if (!this.#switch.checked || !canNotify() || !this.#tabs.isSpeaker || (await this.#tabs.isLookedAt())) return;
+    // Meanwhile the reader may have looked, or another user may have come.
+    const missed = tasks.filter(({ taskId }) => this.#missed.has(taskId));
+    if (missed.length > NOTIFIED_MAX) await this.#notify(MANY, say("title"), say("notify.many", { count: missed.length }), "#/");
+    else for (const task of missed) await this.#notify(task.taskId, task.title ?? say("notify.untitled"), bodyOf(task), addressOf(task.taskId));
+  }
+
+  /**
+   * @param {string} of a task, or MANY
+   * @param {string} title
+   * @param {string} body
+   * @param {string} hash
+   */
+  async #notify(of, title, body, hash) {
+    const sub = this.#sub;
+    const tag = tagOf(of, sub);
+    this.#notified.add(of);
     try {
-      if (tasks.length > NOTIFIED_MAX) await this.#notifyMany(tasks.length);
-      else for (const task of tasks) await this.#notify(task);
+      await notify(tag, title, body, { sub, hash });
+      if (sub !== this.#sub || !this.#notified.has(of)) await withdraw(tag); // the service worker took its time
     } catch {
       // The browser shows no notifications after all. The title and the list have the task.
     }
   }
 
-  /** @param {TaskSummary} task */
-  async #notify(task) {
-    this.#notified.add(task.taskId);
-    await notify(task.taskId, task.title ?? say("notify.untitled"), bodyOf(task), addressOf(task.taskId));
-  }
-
-  /** @param {number} count */
-  async #notifyMany(count) {
-    this.#notified.add(MANY);
-    await notify(MANY, say("title"), say("notify.many", { count }), "#/");
-  }
-
-  /** @param {string} tag */
-  #withdraw(tag) {
-    if (this.#notified.delete(tag)) withdraw(tag).catch(() => {});
+  /** @param {string} of a task, or MANY */
+  #withdraw(of) {
+    if (this.#notified.delete(of)) withdraw(tagOf(of, this.#sub)).catch(() => {});
   }
 
   #looked() {
     this.#missed.clear();
-    for (const tag of this.#notified) this.#withdraw(tag);
+    for (const each of this.#notified) this.#withdraw(each);
+    if (this.#sub !== "" && !document.hidden) this.#takeBack((sub) => sub === this.#sub);
     this.#showCount();
   }
 
@@ -154,6 +183,15 @@ export class Attention {
     this.#showSwitch();
     find(".notify-denied").hidden = !wanted || can;
   }
+}
+
+/**
+ * The tag of a notification. All relays and users of an origin share its tags.
+ * @param {string} of a task, or MANY
+ * @param {string} sub the user
+ */
+function tagOf(of, sub) {
+  return `${new URL(".", location.href).pathname} ${sub} ${of}`;
 }
 
 /**

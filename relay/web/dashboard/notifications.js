@@ -23,22 +23,26 @@ export async function askToNotify() {
 
 /**
  * Listens for clicks on the notifications of the service worker.
- * @param {(hash: string) => void} open called with the address in the page that a notification leads to, as `#/tasks/1`
+ * @param {object} page
+ * @param {(hash: string) => void} page.open called with the address in the page that a notification leads to, as
+ *   `#/tasks/1`
+ * @param {(sub: string) => boolean} page.isOf whether the page shows this user's tasks
  */
-export function onNotificationClick(open) {
-  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+export function onNotificationClick({ open, isOf }) {
+  navigator.serviceWorker?.addEventListener("message", ({ data, ports }) => {
+    if (typeof data?.asks === "string") ports[0]?.postMessage(isOf(data.asks));
     if (typeof data?.open === "string") open(data.open);
   });
   navigator.serviceWorker?.startMessages();
 }
 
 /**
- * @param {string} tag a notification with the same tag is replaced
+ * @param {string} tag a notification of this origin with the same tag is replaced
  * @param {string} title
  * @param {string} body
- * @param {string} hash the address in the page that it leads to
+ * @param {{sub: string, hash: string}} about the user, and the address in the page that it leads to
  */
-export async function notify(tag, title, body, hash) {
+export async function notify(tag, title, body, about) {
   // `renotify`: it asks for something else now, so the reader is called again.
   const options = { body, tag, renotify: true, icon: new URL(ICON, document.baseURI).href };
   try {
@@ -49,12 +53,12 @@ export async function notify(tag, title, body, hash) {
     });
     notification.addEventListener("click", () => {
       window.focus();
-      location.hash = hash;
+      location.hash = about.hash;
       notification.close();
     });
   } catch {
     const page = `${location.origin}${location.pathname}${location.search}`;
-    await (await worker()).showNotification(title, { ...options, data: { page, hash } });
+    await (await worker()).showNotification(title, { ...options, data: { page, ...about } });
   }
 }
 
@@ -67,6 +71,17 @@ export async function withdraw(tag) {
   shown.delete(tag);
   const registration = await navigator.serviceWorker?.getRegistration(WORKER);
   for (const one of (await registration?.getNotifications({ tag })) ?? []) one.close();
+}
+
+/**
+ * Takes back what a service worker still shows, also for a page that is gone.
+ * @param {(sub: string) => boolean | Promise<boolean>} isGone whether to take back what is for this user
+ */
+export async function withdrawFor(isGone) {
+  const registration = await navigator.serviceWorker?.getRegistration(WORKER);
+  for (const one of (await registration?.getNotifications()) ?? []) {
+    if (await isGone(String(one.data?.sub))) one.close();
+  }
 }
 
 /** The service worker, once it can show notifications. */

@@ -25,6 +25,8 @@ export class Session {
   #shown = null;
   /** @type {string | null | undefined} What any tab last said of the application; undefined before that. */
   #told;
+  #asked = 0; // questions to the application
+  #answered = 0; // the latest of them that was answered
   #tabs;
 
   /**
@@ -52,12 +54,17 @@ export class Session {
 
   /** Whether the application renews the sign-in: it has not said that nobody is signed in. */
   get isRenewed() {
-    return this.#asksApplication && this.#shown !== null;
+    return this.asksApplication && this.#shown !== null;
   }
 
   /** Whether the sign-in ends soon and none that follows it can be had now. */
   get lacksSuccessor() {
     return this.#isEnding && (this.#tokenUrl === undefined || this.#isUnanswered);
+  }
+
+  /** Whether this tab asks the application who is signed in. */
+  get asksApplication() {
+    return this.#tokenUrl !== undefined && this.#linked === "";
   }
 
   /**
@@ -86,6 +93,11 @@ export class Session {
     return isUsable ? this.#successor(this.#tokenUrl) : this.#tokenOfApplication(this.#tokenUrl);
   }
 
+  /** The page shows nobody any more: whoever the application names next is no change. */
+  forgetUser() {
+    this.#shown = null;
+  }
+
   /** The relay has warned that the token ends. */
   expiring() {
     this.#isEnding = true;
@@ -109,9 +121,12 @@ export class Session {
 
   /** @param {string} url */
   async #tokenOfApplication(url) {
+    const number = ++this.#asked;
     const token = await this.#answer(url);
+    if (number < this.#answered) return this.#shown; // a later question was answered first: this may be the user before
+    this.#answered = number;
     this.#tell(token);
-    const isOther = this.#shown !== null && !isSameUser(this.#shown, token);
+    const isOther = this.#shown !== null && isAnother(this.#shown, token);
     this.#shown = token;
     if (!isOther) return token;
     this.#onOther(); // it connects anew, and asks again for that
@@ -150,15 +165,11 @@ export class Session {
     return (this.#shown = this.#linked || null);
   }
 
-  /** Whether this tab asks the application who is signed in. */
-  get #asksApplication() {
-    return this.#tokenUrl !== undefined && this.#linked === "";
-  }
 
   /** @param {string} token */
   #heardOfLink(token) {
     const before = this.#shown ?? this.#linked;
-    if (isSameUser(before, token) && !this.#asksApplication) this.#keep(token);
+    if (isSameUser(before, token) && !this.asksApplication) this.#keep(token);
     else if (before !== "" || this.#tokenUrl) return;
     this.#onNews();
   }
@@ -166,8 +177,7 @@ export class Session {
   /** @param {string | null} token */
   #heardOfApplication(token) {
     this.#told = token;
-    const isKnown = this.#shown === null ? token === null : isSameUser(this.#shown, token);
-    if (this.#asksApplication && !isKnown) this.#onNews();
+    if (this.asksApplication && isAnother(this.#shown, token)) this.#onNews();
   }
 
   /**
@@ -175,7 +185,7 @@ export class Session {
    * @param {string | null} token
    */
   #tell(token) {
-    const isTold = token === null ? this.#told === null : isSameUser(this.#told ?? null, token);
+    const isTold = this.#told !== undefined && !isAnother(this.#told, token);
     this.#told = token;
     if (!isTold) this.#tabs.tell({ application: token && unsigned(token) });
   }
@@ -192,6 +202,23 @@ export class Session {
     this.#linked = "";
     write(this.#key, "");
   }
+}
+
+/**
+ * Whether two answers of the application certainly name different users, or one of them nobody. Of two tokens whose
+ * users cannot be read here this is not certain. The relay then tells in its `welcome` who it is; taken for different
+ * users, each renewal would begin the page anew, and two tabs would call each other for ever.
+ * @param {string | null} one
+ * @param {string | null} other
+ */
+function isAnother(one, other) {
+  if (one === null || other === null) return one !== other;
+  return !isSameUser(one, other) && (isReadable(one) || isReadable(other));
+}
+
+/** @param {string} token */
+function isReadable(token) {
+  return isSameUser(token, `${token}.`); // the same user, in another string
 }
 
 /**

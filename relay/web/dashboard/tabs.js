@@ -4,13 +4,16 @@
 // Both are Web Locks: a tab that crashes or is closed holds none, so nothing has to be cleaned up. Where a browser has
 // no locks, as on a page without https, each tab speaks for itself; there are no notifications there anyway.
 
+// Another relay of this origin, under another path, is another page with other tasks.
+const OWN = ` ${new URL(".", location.href).pathname}`;
+
 export class Tabs {
   /** Whether this tab speaks for all tabs of the user. */
   isSpeaker = false;
 
   /** The user; "" for nobody. */
   #sub = "";
-  #channel = channel("relay.looked");
+  #channel = channel(`relay.looked${OWN}`);
   #stopSpeaking = () => {};
   #stopLooking = () => {};
 
@@ -42,14 +45,21 @@ export class Tabs {
   /** Whether the reader looks at a tab of this user. */
   async isLookedAt() {
     if (!navigator.locks) return !document.hidden;
-    const { held = [] } = await navigator.locks.query().catch(() => ({ held: [] })); // refused, as in some frames
-    return held.some(({ name }) => name === this.#nameOf("looking"));
+    return (await heldLocks()).has(nameOf(this.#sub, "looking"));
+  }
+
+  /**
+   * Whether some tab here has a user.
+   * @param {string} sub
+   */
+  async has(sub) {
+    return sub === this.#sub || (await heldLocks()).has(nameOf(sub, "speaking"));
   }
 
   #take() {
     if (this.#sub === "") return;
     this.isSpeaker = !navigator.locks;
-    this.#stopSpeaking = hold(this.#nameOf("speaking"), "exclusive", () => (this.isSpeaker = true));
+    this.#stopSpeaking = hold(nameOf(this.#sub, "speaking"), "exclusive", () => (this.isSpeaker = true));
     this.#look();
   }
 
@@ -62,14 +72,24 @@ export class Tabs {
   #look() {
     this.#stopLooking();
     if (document.hidden || this.#sub === "") return;
-    this.#stopLooking = hold(this.#nameOf("looking"), "shared");
+    this.#stopLooking = hold(nameOf(this.#sub, "looking"), "shared");
     this.#channel?.postMessage(this.#sub);
   }
 
-  /** @param {string} what */
-  #nameOf(what) {
-    return `relay.v1.${this.#sub}.${what}`;
-  }
+}
+
+/**
+ * @param {string} sub
+ * @param {string} what
+ */
+function nameOf(sub, what) {
+  return `relay.v1${OWN} ${sub}.${what}`;
+}
+
+/** @returns {Promise<Set<string | undefined>>} by name, none where the browser refuses locks, as in some frames */
+async function heldLocks() {
+  const { held = [] } = (await navigator.locks?.query().catch(() => ({ held: [] }))) ?? {};
+  return new Set(held.map(({ name }) => name));
 }
 
 /** @param {string} name */
