@@ -27,6 +27,9 @@ for (const [search, languages, language, locale] of [
   ["?lang=en", ["de-DE", "en-GB"], "en", "en-GB"],
   ["?q=1&lang=DE", ["en-GB"], "de", "de"],
   ["?lang=constructor", ["en-GB"], "en", "en-GB"],
+  ["", ["en-US@posix"], "en", "en-US"], // Chromium on a Linux whose locale is POSIX
+  ["", ["C", "de_AT@euro", "", "en_US.UTF-8"], "de", "de-AT"],
+  ["", ["C"], "en", "en"],
 ]) {
   test(`${search || "no wish"} and ${languages.join(", ") || "nothing"} give ${locale}`, () => {
     assert.deepEqual(onPage(search, languages, "[page.language, page.locale]"), [language, locale]);

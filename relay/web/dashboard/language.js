@@ -81,9 +81,28 @@ function chosenLanguage() {
   return tags.map(languageOf).find((tag) => LANGUAGES.has(tag)) ?? "en";
 }
 
-/** The languages that the reader has set in the browser, the most wanted first. */
+/**
+ * The languages that the reader has set in the browser, the most wanted first.
+ *
+ * Chromium names the locale of a bare Linux "en-US@posix" or "C". `Intl` throws an error for what is no language tag, and
+ * then the page would not begin.
+ * @returns {string[]}
+ */
 function preferred() {
-  return globalThis.navigator?.languages ?? [];
+  return (globalThis.navigator?.languages ?? []).flatMap((name) => tagIn(name) ?? []);
+}
+
+/**
+ * The language tag in the name of a locale: "de-DE" for "de_DE@euro".
+ * @param {string} name
+ * @returns {string | undefined} undefined where there is none
+ */
+function tagIn(name) {
+  try {
+    return Intl.getCanonicalLocales(name.replace(/[@.].*/, "").replaceAll("_", "-"))[0];
+  } catch {
+    return undefined;
+  }
 }
 
 /** @param {string} tag as "de-AT" */
