@@ -166,6 +166,20 @@ def test_the_letters_typed_last_are_kept_by_a_task_that_is_opened_at_once(page: 
     expect(page.locator("#search")).to_have_value("dark")
 
 
+def test_a_text_of_any_length_leaves_an_address_that_can_be_loaded_again(page: Page, site: Any) -> None:
+    write_task(site)
+    site.open()
+    page.keyboard.press("/")
+    page.keyboard.insert_text("€ and more " * 4000)  # as pasted
+    page.wait_for_function("location.search.length > 100")
+    expect(page.locator("#search")).to_have_value(re.compile("^€ and more"))
+    assert page.evaluate("location.search.length") < 5000
+    page.reload()
+    expect(page.locator("#search")).to_have_value(re.compile("^€ and more"))
+    page.goto(f"{site.url}/?q={'word+' * 200}")
+    expect(page.locator("#search")).to_have_value("word " * 100)
+
+
 @pytest.mark.parametrize(
     "query", ["q=%", "q=%E0%A4%A", "section=constructor", "section=", "q=&section=needs-you"]
 )

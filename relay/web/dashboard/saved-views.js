@@ -5,7 +5,7 @@ import { SECTIONS } from "../view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { locale, say } from "./language.js";
 import { memory } from "./memory.js";
-import { withView } from "./view-address.js";
+import { TEXT_CHARACTERS_MAX, withView } from "./view-address.js";
 
 /** @import { View } from "./view-address.js" */
 /** @typedef {View & {name: string}} SavedView */
@@ -17,7 +17,6 @@ import { withView } from "./view-address.js";
 const NAME = "views"; // in the memory of the browser
 const VIEWS_MAX = 30;
 const NAME_CHARACTERS_MAX = 60;
-const TEXT_CHARACTERS_MAX = 500;
 const NARROW_PX = 8; // between the menu and the edge of the window
 
 export class SavedViews {

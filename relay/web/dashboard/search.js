@@ -4,7 +4,7 @@
 import { searching, sectionOf, SECTIONS } from "../view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { say } from "./language.js";
-import { ViewAddress } from "./view-address.js";
+import { TEXT_CHARACTERS_MAX, ViewAddress } from "./view-address.js";
 
 /** @import { Me, Predicate, SearchOptions, Section } from "../view/index.js" */
 /** @import { View } from "./view-address.js" */
@@ -42,6 +42,7 @@ export class SearchView {
     this.#field.addEventListener("input", () => this.#set({ text: this.#field.value }, { isTyping: true }));
     this.#field.addEventListener("focus", () => this.#prepare(tasks()));
     this.#field.addEventListener("change", () => this.#address.settle()); // it lost the focus, or Enter was pressed
+    this.#field.maxLength = TEXT_CHARACTERS_MAX;
     this.#opener.addEventListener("click", () => this.focus());
     find("#search-close").addEventListener("click", () => this.#cancel());
     const help = find(".search-help");

@@ -11,6 +11,9 @@ import { orders } from "./orders.js";
 /** @import { Section } from "../view/index.js" */
 /** `text` is the search. @typedef {{text: string, section: Section | null}} View */
 
+// A longer text would make an address that servers refuse (431), and the page could not be loaded again. In UTF-8, each
+// of these takes at most 9 characters of the address.
+export const TEXT_CHARACTERS_MAX = 500;
 // Browsers refuse changes of the address that come too often (Safari: more than 100 in 10 s, as with a key held down).
 const TYPING_MS = 150;
 
@@ -97,7 +100,7 @@ export class ViewAddress {
 export function viewIn(query) {
   const given = new URLSearchParams(query);
   const section = SECTIONS.find((known) => known === given.get("section")) ?? null;
-  return { text: given.get("q") ?? "", section };
+  return { text: (given.get("q") ?? "").slice(0, TEXT_CHARACTERS_MAX), section };
 }
 
 /**
