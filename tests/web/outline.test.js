@@ -68,6 +68,14 @@ test("days and silences divide a timeline", () => {
   assert.deepEqual(shown(outline, 7).map(({ index, silence }) => [index, Math.floor(silence / MINUTE)]), [[4, 12], [5, 826], [6, 0]]);
 });
 
+test("a day of any year is that day", () => {
+  for (const time of ["0001-01-01T12:00:00Z", "0099-06-01T12:00:00Z", "9999-12-30T12:00:00Z"]) {
+    const [first, again] = [0, 1].map((index) => outlineOf([0, 1].map(() => ({ type: "log", at: time, data: null }))).line(index));
+    assert.equal(new Date(first.day).toDateString(), new Date(time).toDateString(), time);
+    assert.equal(again.day, undefined, time);
+  }
+});
+
 for (let seed = 1; seed <= 60; seed += 1) {
   test(`nothing is lost, and new events change no line above them (seed ${seed})`, () => {
     const random = dice(seed);

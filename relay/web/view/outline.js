@@ -224,9 +224,9 @@ function contextOf(kind, event, folds, before) {
   const passed = at - (before?.clock ?? at);
   if (passed > SILENCE_MS) line.silence = passed;
   if (before && at >= before.from && at < before.until) return { ...before, clock: at, line, folds };
-  const date = new Date(at);
-  const from = new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
-  const until = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 1).getTime();
+  // Not by `new Date(year, …)`, which takes the year 1, the unset date of some writers, for 1901.
+  const from = new Date(at).setHours(0, 0, 0, 0);
+  const until = new Date(at).setHours(24, 0, 0, 0);
   line.day = from;
   return { line, folds, clock: at, from, until };
 }
