@@ -56,6 +56,7 @@ test("marks that are no accents stay: letters of Hindi, Japanese and Korean keep
   assert.notEqual(fold("कि"), fold("क"));
   assert.notEqual(fold("が"), fold("か"));
   assert.equal(fold("한국"), "한국");
+  assert.equal(fold("ze\u200bro wi\u00addth\ufe0f"), "zero width"); // what is invisible is not typed
   assert.equal(fold("שָׁלוֹם"), fold("שלום"));
 });
 

@@ -28,6 +28,7 @@ const OPAQUE_ID = /^(?:[0-9a-f]{24}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})
 const ID_PART_CHARACTERS = 6;
 const SEVERAL_BLANKS = /\s\s|[^\S ]|^ | $/;
 const ASCII = /^[\0-\x7f]*$/;
+const UNSEEN = /\p{Default_Ignorable_Code_Point}/gu; // zero-width characters and soft hyphens, which nobody can type
 const ACCENTS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]/g; // of Latin, Greek, Cyrillic, Hebrew and Arabic
 /** @type {ReadonlyMap<string, string>} Letters that Unicode does not take apart, as people type them. */
 const LETTERS = new Map(Object.entries({
@@ -92,6 +93,7 @@ export function fold(text) {
     .normalize("NFKD")
     .toLowerCase() // not by the language of the reader: Turkish would make another i of I
     .replace(ACCENTS, "")
+    .replace(UNSEEN, "")
     .replace(OTHER_LETTERS, (letter) => LETTERS.get(letter) ?? letter)
     .normalize("NFC"); // joins what is no accent, as the syllables of Korean
 }
