@@ -1,6 +1,7 @@
 // @ts-check
 // Says to users of screen readers what happens to tasks.
 
+import { visible } from "../view/index.js";
 import { canSay, say } from "./language.js";
 import { find, setText } from "./dom.js";
 
@@ -27,7 +28,7 @@ export class Announcer {
   take({ type, data }) {
     if (!type.startsWith(TASK) || !canSay(`said.${type.slice(TASK.length)}`)) return;
     const { taskId, title } = /** @type {{taskId: string, title?: string}} */ (data);
-    const shown = title ?? this.#list().get(taskId)?.title ?? say("notify.untitled");
+    const shown = visible(title ?? this.#list().get(taskId)?.title) ?? say("notify.untitled");
     this.#pending.delete(taskId);
     this.#pending.set(taskId, say(`said.${type.slice(TASK.length)}`, { title: shown }));
     this.#speakSoon();

@@ -2,7 +2,7 @@
 // What came to need the reader, or failed for them, while they looked at no tab of the page: counted in the title and
 // on the app's icon, and notified if the reader has switched that on.
 
-import { sectionOf, stageOf, waitsForMe } from "../view/index.js";
+import { sectionOf, stageOf, visible, waitsForMe } from "../view/index.js";
 import { find } from "./dom.js";
 import { say } from "./language.js";
 import { memory } from "./memory.js";
@@ -130,7 +130,7 @@ export class Attention {
     // Meanwhile the reader may have looked, or another user may have come.
     const missed = tasks.filter(({ taskId }) => this.#missed.has(taskId));
     if (missed.length > NOTIFIED_MAX) await this.#notify(MANY, say("title"), say("notify.many", { count: missed.length }), "#/");
-    else for (const task of missed) await this.#notify(task.taskId, task.title ?? say("notify.untitled"), bodyOf(task), addressOf(task.taskId));
+    else for (const task of missed) await this.#notify(task.taskId, visible(task.title) ?? say("notify.untitled"), bodyOf(task), addressOf(task.taskId));
   }
 
   /**

@@ -1,7 +1,7 @@
 // @ts-check
 // The head of the open task: its title, its one button, and the facts about it.
 
-import { actionOf, parseTime, stageOf, waitsForMe } from "../view/index.js";
+import { actionOf, parseTime, stageOf, visible, waitsForMe } from "../view/index.js";
 import { copyId, copyLink } from "./copy.js";
 import { find, outwardLink, setAttribute, setDocumentText, setText } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
@@ -49,13 +49,16 @@ export class Head {
   show(task, me, links) {
     const before = this.#shown;
     this.#shown = task;
-    setDocumentText(this.#title, task.title ?? say("task.untitled"));
-    this.#title.classList.toggle("untitled", task.title === undefined);
+    const title = visible(task.title);
+    setDocumentText(this.#title, title ?? say("task.untitled"));
+    this.#title.classList.toggle("untitled", title === undefined);
     const badge = find(".badge", this.#facts);
     if (showBadge(badge, task) && before) pulse(badge);
     const by = find(".task-by", this.#facts);
-    setDocumentText(find(".creator", by), task.creator ?? "");
-    by.hidden = task.creator === undefined;
+    const creator = visible(task.creator);
+    setDocumentText(find(".creator", by), creator ?? "");
+    by.hidden = creator === undefined;
+    setAttribute(by, "title", creator);
     showReferences(find(".refs", this.#facts), task, before);
     showExactTime(find(".task-created", this.#facts), parseTime(task.createdAt));
     showExactTime(find(".task-changed", this.#facts), parseTime(task.updatedAt));
@@ -117,7 +120,7 @@ export class Head {
     const shown = more > 1 ? [...whom.slice(0, NAMES_SHOWN), say("task.more-names", { count: more })] : whom;
     setText(find("span", element), stageOf(task).stage === "failed" ? say("task.concerns") : say("task.waits-for"));
     setText(find("bdi", element), names.format(shown));
-    setAttribute(element, "title", more > 1 ? whom.join(", ") : undefined);
+    setAttribute(element, "title", whom.join(", "));
   }
 
   /** @param {Action | null} action */

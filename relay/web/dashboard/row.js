@@ -1,7 +1,7 @@
 // @ts-check
 // The row of one task in the list. Its element is made when the row is first shown, and updated afterwards.
 
-import { parseTime } from "../view/index.js";
+import { parseTime, visible } from "../view/index.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showReferences } from "./facts.js";
@@ -110,9 +110,10 @@ export class Row {
     this.#shown = task;
     const [, title, , badge, waits, creator, refs] = this.#parts;
     if (!before || task.title !== before.title) {
-      setDocumentText(title, task.title ?? say("row.untitled"));
-      title.classList.toggle("untitled", task.title === undefined);
-      setAttribute(title, "title", task.title);
+      const shown = visible(task.title);
+      setDocumentText(title, shown ?? say("row.untitled"));
+      title.classList.toggle("untitled", shown === undefined);
+      setAttribute(title, "title", shown);
     }
     const changed = showBadge(badge, task);
     this.#showPeople(waits, creator);
@@ -163,9 +164,9 @@ export class Row {
     const people = this.isMine ? [] : [...new Set(Object.values(this.task.waitsFor ?? {}).flat())];
     const named = people.slice(0, NAMED_MAX).join(", ") + (people.length > NAMED_MAX ? ", …" : "");
     waits.hidden = people.length === 0;
-    setText(waits, people.length === 0 ? "" : say("row.waits-for", { people: named }));
+    setText(waits, people.length === 0 ? "" : say(this.section === "failed" ? "row.concerns" : "row.waits-for", { people: named }));
     setAttribute(waits, "title", people.length === 0 ? undefined : people.join(", "));
-    const by = this.task.creator;
+    const by = visible(this.task.creator);
     creator.hidden = by === undefined || (people.length === 1 && people[0] === by);
     setDocumentText(creator, by === undefined ? "" : say("row.by", { creator: by }));
   }

@@ -2,6 +2,7 @@
 // "Since you looked": what came to need the reader, failed or was completed while they were away. Shown in the place of
 // the task while none is open, and behind a button in the header.
 
+import { visible } from "../view/index.js";
 import { find, setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime } from "./facts.js";
 import { say } from "./language.js";
@@ -124,8 +125,8 @@ function itemOf({ task, section, stay }) {
   const item = stamp("since-template");
   const [link, badge, what, time] = /** @type {HTMLElement[]} */ ([...item.children]);
   link.setAttribute("href", addressOf(task.taskId));
-  setDocumentText(link, task.title ?? say("row.untitled"));
-  setAttribute(link, "title", task.title);
+  setDocumentText(link, visible(task.title) ?? say("row.untitled"));
+  setAttribute(link, "title", visible(task.title));
   showBadge(badge, task);
   setText(what, say(`since.came.${section}`));
   setText(time, hourAndMinute(stay.sectionAt));

@@ -33,6 +33,7 @@ export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { enteredAt, enteredByEvents, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
+export { visible } from "./visible.js";
 export { webAddress } from "./web-address.js";
 export {
   bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateName, stateWord, whatNext,

@@ -4,6 +4,8 @@
 // The relay sends the stage that a status stands for, because each deployment maps statuses of its own. An event has
 // only its type, so the event types of the default mapping decide colours and steps.
 
+import { visible } from "./visible.js";
+
 /** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
 /**
  * A stage as a page shows it: the name of a colour and of an icon.
@@ -85,8 +87,8 @@ const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 export function stageOf(task) {
   const known = SHOWN_AS.get(task.stage);
   const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(snake(task.status ?? "")) ?? "created");
-  const hasOwnLabel = !known && Boolean(task.status) && stage !== "review";
-  return { stage, label: hasOwnLabel ? readable(task.status ?? "") : LABELS[stage], hasOwnLabel };
+  const own = known || stage === "review" ? "" : readable(task.status ?? "");
+  return { stage, label: own || LABELS[stage], hasOwnLabel: own !== "" };
 }
 
 /**
@@ -123,8 +125,10 @@ export function stageOfEvent(eventType) {
 /**
  * The name of a status or type as words: `task:pr_opened`, `PR_OPENED` and `prOpened` all become "PR opened".
  * @param {string} name
+ * @returns {string} "" for a name of which nothing can be seen
  */
 export function readable(name) {
+  if (visible(name) === undefined) return "";
   const words = snake(name).replaceAll("_", " ").replace(ACRONYMS, (word) => word.toUpperCase());
   return words === "" ? name : words[0].toUpperCase() + words.slice(1);
 }

@@ -74,6 +74,7 @@ export const de = {
   "row.unread": "Neu",
   "row.by": "von {creator}",
   "row.waits-for": "wartet auf {people}",
+  "row.concerns": "betrifft {people}",
   "row.since": "In diesem Stand seit {time}",
 
   // Since you looked

@@ -74,6 +74,7 @@ export const en = {
   "row.unread": "New",
   "row.by": "by {creator}",
   "row.waits-for": "waits for {people}",
+  "row.concerns": "concerns {people}",
   "row.since": "In this stage since {time}",
 
   // Since you looked

@@ -2,6 +2,7 @@ export { actionOf } from "./actions.js";
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
 export { occurrencesIn } from "./occurrences.js";
+export { visible } from "./visible.js";
 export { webAddress } from "./web-address.js";
 export type Action = import("./actions.js").Action;
 export type Part = import("./links.js").Part;

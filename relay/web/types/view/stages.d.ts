@@ -25,6 +25,7 @@ export function stageOfEvent(eventType: string | null | undefined): ShownStage |
 /**
  * The name of a status or type as words: `task:pr_opened`, `PR_OPENED` and `prOpened` all become "PR opened".
  * @param {string} name
+ * @returns {string} "" for a name of which nothing can be seen
  */
 export function readable(name: string): string;
 /** The steps of a task, in order. */
