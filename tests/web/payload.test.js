@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { contentOf, questionsOf } from "../../relay/web/view/payload.js";
+import { contentOf, failureIn, questionsOf } from "../../relay/web/view/payload.js";
 
 const PYTHON = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    run()\nValueError: no\n';
 const NODE = "Error: no\n    at run (a.js:3:1)\n    at a.js:9:2";
@@ -47,5 +47,12 @@ test("the time for a text grows with its length only", () => {
     const started = process.cpuUsage().user;
     contentOf({ message: piece.repeat(256_000 / piece.length) }, { isError: true });
     assert.ok(process.cpuUsage().user - started < 2_000_000, piece);
+  }
+});
+
+test("what failed is the last line of a traceback of Python, unless that was cut off", () => {
+  assert.equal(failureIn(PYTHON), "ValueError: no");
+  for (const error of [NODE, "no", "", "no:\n  a", `${PYTHON.slice(0, 70)}…`, "Traceback (most recent call last):"]) {
+    assert.equal(failureIn(error), "", error);
   }
 });

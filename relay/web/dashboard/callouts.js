@@ -1,7 +1,7 @@
 // @ts-check
 // What the open task asks, and what failed in it.
 
-import { stageOf } from "../view/index.js";
+import { failureIn, stageOf } from "../view/index.js";
 import { blockElement } from "./block.js";
 import { find, setText } from "./dom.js";
 import { say } from "./language.js";
@@ -58,6 +58,10 @@ export class Callouts {
     if (error === this.#shownError) return;
     this.#shownError = error;
     this.#error.hidden = error === undefined;
+    const failure = failureIn(error ?? "");
+    const headline = find(".error-headline", this.#error);
+    headline.hidden = failure === "";
+    setRichText(headline, failure);
     const block = error === undefined ? [] : [blockElement(error, { label: say("task.what-failed") })];
     find(".error-text", this.#error).replaceChildren(...block);
   }

@@ -153,6 +153,17 @@ function divided(content, isError) {
   return { ...content, block: text, text: (ends ? lines.at(-1) : lines[0])?.trim() ?? "" };
 }
 
+/**
+ * What failed, where an error does not begin with it: Python says it in the last line of a traceback.
+ * @param {string} error
+ * @returns {string} "" where the error begins with it, and where the last line is missing because the relay cut the text
+ */
+export function failureIn(error) {
+  const lines = error.trim().split("\n");
+  const last = lines[lines.length - 1].trim();
+  return lines.length > 1 && lines[0].startsWith(PYTHON_TRACEBACK) && !last.endsWith("…") ? last : "";
+}
+
 /** @param {string} text */
 function isLong(text) {
   return text.length > LONG_TEXT_CHARACTERS || text.includes("\n");

@@ -27,6 +27,12 @@ export function questionsOf(data: any): string[];
  */
 export function textsIn(data: any): string[];
 /**
+ * What failed, where an error does not begin with it: Python says it in the last line of a traceback.
+ * @param {string} error
+ * @returns {string} "" where the error begins with it, and where the last line is missing because the relay cut the text
+ */
+export function failureIn(error: string): string;
+/**
  * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
  * `questions`: the questions it asks. `block`: a traceback, or an error of several lines; then `text` is what failed.
  * `bytes`: the size of data that the relay left out because it is too large, otherwise 0.
