@@ -219,10 +219,11 @@ function reopen() {
 
 function routedTaskId() {
   if (!location.hash.startsWith(TASK_ROUTE)) return null;
+  const written = location.hash.slice(TASK_ROUTE.length);
   try {
-    return decodeURIComponent(location.hash.slice(TASK_ROUTE.length)) || null;
+    return decodeURIComponent(written) || null;
   } catch {
-    return null; // not an address of this page
+    return written; // a broken link: there is no such task, and the page says so
   }
 }
 
