@@ -24,6 +24,7 @@ export class EntriesView {
   #entries = new EntryList(this.#list, this.#outline);
   #kinds = new KindsView((kind) => this.#choose(kind));
   #finder = new Finder(this.#outline, this.#entries, {
+    place: () => this.#place()?.index ?? 0,
     reveal: (index, opens) => this.#reveal(index, opens),
     close: (index) => this.#entries.open(index, false),
   });
@@ -39,7 +40,6 @@ export class EntriesView {
   #day = new Date().toDateString();
   /** @type {{index: number, top: number} | null} Where the reader was in a timeline that is being sent again. */
   #lost = null;
-  #stop = -1; // the entry whose button the key Tab leads to
 
   constructor() {
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -49,8 +49,7 @@ export class EntriesView {
     this.#list.addEventListener("click", (/** @type {MouseEvent} */ event) => this.#clicked(event));
     this.#list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#pressed(event));
     this.#list.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => {
-      const index = indexOf(target);
-      if (/** @type {Element} */ (target).matches(".entry-more")) this.#stopAt(index);
+      if (isControl(target)) this.#entries.stop = indexOf(target);
     });
     this.#newer.addEventListener("click", () => this.goToEnd());
     addEventListener("beforeprint", () => this.#entries.prepend(this.#events, 0));
@@ -71,7 +70,6 @@ export class EntriesView {
     this.#only = undefined;
     this.#seen = 0;
     this.#lost = null;
-    this.#stop = -1;
     this.#follow(true);
     this.#newer.hidden = true;
     this.#kinds.render(this.#outline.counts, 0, undefined);
@@ -259,42 +257,27 @@ export class EntriesView {
   }
 
   /**
-   * The arrow keys lead from the button of one entry to that of the next.
+   * The arrow keys lead from the line of one entry to that of the next.
    * @param {KeyboardEvent} event
    */
   #pressed(event) {
-    const target = /** @type {Element} */ (event.target);
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (step === 0 || !target.matches(".entry-more")) return;
+    if (step === 0 || !isControl(event.target)) return;
     event.preventDefault();
-    let index = this.#entries.next(indexOf(target), step);
-    while (index !== -1 && !this.#button(index)) index = this.#entries.next(index, step);
-    this.#button(index)?.focus();
+    let index = this.#entries.next(indexOf(event.target), step);
+    while (index !== -1 && this.#entries.controls(index).length === 0) index = this.#entries.next(index, step);
+    const controls = this.#entries.controls(index);
+    const alike = controls.find(({ className }) => className === /** @type {Element} */ (event.target).className);
+    (alike ?? controls.at(-1))?.focus(); // the last one shows the data
   }
 
-  /**
-   * @param {number} index
-   * @returns {HTMLElement | null | undefined}
-   */
-  #button(index) {
-    return this.#entries.element(index)?.querySelector(".entry-more");
-  }
-
-  /** Lets the key Tab lead to one entry of the timeline. From there, the arrow keys lead to the others. */
+  /** Lets the key Tab lead to the line of one entry. From there, the arrow keys lead to the others. */
   #keepStop() {
-    if (this.#entries.isShown(this.#stop) && this.#button(this.#stop)?.tabIndex === 0) return;
+    const { stop } = this.#entries;
+    if (this.#entries.isShown(stop) && this.#entries.controls(stop).length > 0) return;
     let index = this.#entries.next(this.#events.length, -1);
-    while (index !== -1 && !this.#button(index)) index = this.#entries.next(index, -1);
-    this.#stopAt(index);
-  }
-
-  /** @param {number} index */
-  #stopAt(index) {
-    const before = this.#button(this.#stop);
-    if (before) before.tabIndex = -1;
-    this.#stop = index;
-    const button = this.#button(index);
-    if (button) button.tabIndex = 0;
+    while (index !== -1 && this.#entries.controls(index).length === 0) index = this.#entries.next(index, -1);
+    this.#entries.stop = index;
   }
 
   #scrolled() {
@@ -346,6 +329,14 @@ export class EntriesView {
     this.#newer.hidden = count === 0;
     if (count > 0) setText(find("span:last-child", this.#newer), say("timeline.new", { count }));
   }
+}
+
+/**
+ * Whether an element is a button or link in the line of an entry, and not in a text below it that scrolls.
+ * @param {EventTarget | null} target
+ */
+function isControl(target) {
+  return target instanceof HTMLElement && target.matches(".entry :is(a, button)") && !target.closest(".block");
 }
 
 /**

@@ -19,6 +19,7 @@ export class EntryList {
   #start = 0;
   /** @type {Map<number, HTMLElement>} By the index of the first event, divided by `CHUNK`. */
   #chunks = new Map();
+  #stop = -1; // the entry whose buttons and links the key Tab leads to
   /** @type {Set<HTMLElement>} Chunks whose height, while they are skipped, has to be set again. */
   #unsettled = new Set();
 
@@ -47,6 +48,27 @@ export class EntryList {
     this.#chunks.clear();
     this.#unsettled.clear();
     this.#start = 0;
+    this.#stop = -1;
+  }
+
+  /** The entry whose buttons and links the key Tab leads to. Those of all entries would be thousands. */
+  get stop() {
+    return this.#stop;
+  }
+
+  set stop(index) {
+    const before = this.#stop;
+    this.#stop = index;
+    for (const each of new Set([before, index])) this.#setStop(each);
+  }
+
+  /**
+   * The buttons and links in the line of an entry.
+   * @param {number} index
+   */
+  controls(index) {
+    const all = this.element(index)?.querySelectorAll("a, button") ?? [];
+    return /** @type {HTMLElement[]} */ ([...all]).filter((control) => !control.closest(".block"));
   }
 
   /**
@@ -196,7 +218,13 @@ export class EntryList {
     const line = this.#outline.line(index);
     showPlace(entry.element, line, this.#outline.isFolded(index), line !== undefined && this.#outline.isUnfolded(line.run));
     this.#placeDay(entry, line);
+    this.#setStop(index);
     this.#unsettled.add(this.#chunkOf(index));
+  }
+
+  /** @param {number} index */
+  #setStop(index) {
+    for (const control of this.controls(index)) control.tabIndex = index === this.#stop ? 0 : -1;
   }
 
   /**

@@ -11,8 +11,8 @@ import { say } from "./language.js";
 /** @import { EntryList } from "./entry-list.js" */
 /** @typedef {{line: string, data: string}} Texts of an event, folded: what its line shows, and what else it holds */
 /**
- * `reveal` brings an event into sight, if `opens` with its data; `close` closes the data again.
- * @typedef {{reveal: (index: number, opens: boolean) => void, close: (index: number) => void}} Timeline
+ * `place` is the uppermost event in sight. `reveal` brings an event into sight, if `opens` with its data; `close` closes the data again.
+ * @typedef {{place: () => number, reveal: (index: number, opens: boolean) => void, close: (index: number) => void}} Timeline
  */
 
 const MARKED_AROUND = 200; // events before and after the current one: marking more would take time and be out of sight
@@ -32,6 +32,7 @@ export class Finder {
   #wanted = ""; // folded
   /** @type {number[]} The events that match. */
   #matches = [];
+  #from = 0; // the uppermost event that was in sight when the field was opened
   #current = -1; // the event that was gone to
   #opened = -1; // the event whose data was opened to show a match
   #marks = "Highlight" in globalThis ? new Highlight() : null; // where the browser has none, only entries are marked
@@ -55,6 +56,7 @@ export class Finder {
   }
 
   open() {
+    if (this.#box.hidden) this.#from = this.#timeline.place();
     this.#box.hidden = false;
     this.#opener.hidden = true;
     this.#field.focus();
@@ -102,10 +104,18 @@ export class Finder {
     this.#wanted = fold(this.#field.value.trim());
     this.#matches = [];
     if (this.#wanted !== "") this.render(this.#events, 0);
-    if (!this.#matches.includes(this.#current)) this.#current = -1;
-    if (this.#current === -1 && this.#matches.length > 0) this.#goTo(this.#matches[0]);
+    if (!this.#matches.includes(this.#current)) this.#current = this.#nearest();
+    if (this.#current !== -1) this.#goTo(this.#current); // also where it was before: now other parts of it may match
     this.#showCount();
     this.mark();
+  }
+
+  /**
+   * The first match from where the reader was, else the last one before. The first of all may lie thousands of events
+   * away. -1 without a match.
+   */
+  #nearest() {
+    return this.#matches.find((index) => index >= this.#from) ?? this.#matches[this.#matches.length - 1] ?? -1;
   }
 
   /** @param {number} index */

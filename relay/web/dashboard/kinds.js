@@ -7,7 +7,7 @@ import { locale, say } from "./language.js";
 
 /** @import { Kind } from "../view/index.js" */
 
-const KINDS_MAX = 30; // those with the fewest events have no button
+const KINDS_MAX = 200; // past this many, those with the fewest events have no button
 const numbers = new Intl.NumberFormat(locale);
 
 export class KindsView {
@@ -27,6 +27,9 @@ export class KindsView {
         if (each === button) choose(button.getAttribute("aria-pressed") === "true" ? undefined : kind);
       }
     });
+    this.#box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#pressed(event));
+    this.#box.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => this.#stopAt(target));
+    this.#box.addEventListener("focusout", () => this.#stopAt(null));
   }
 
   /**
@@ -51,6 +54,31 @@ export class KindsView {
       setAttribute(button, "aria-pressed", String(kind === only));
       if (this.#box.children[place] !== button) this.#box.insertBefore(button, this.#box.children[place] ?? null);
     });
+    this.#stopAt(document.activeElement);
+  }
+
+  /**
+   * The arrow keys lead from button to button.
+   * @param {KeyboardEvent} event
+   */
+  #pressed(event) {
+    const buttons = /** @type {HTMLElement[]} */ ([...this.#box.children]);
+    const at = buttons.indexOf(/** @type {HTMLElement} */ (event.target));
+    const places = new Map([["ArrowRight", at + 1], ["ArrowLeft", at - 1], ["Home", 0], ["End", buttons.length - 1]]);
+    const place = places.get(event.key);
+    if (place === undefined) return;
+    event.preventDefault();
+    buttons[place]?.focus();
+  }
+
+  /**
+   * Lets the key Tab lead to one of the buttons: to the one with the focus, else to the one that is pressed.
+   * @param {EventTarget | null} focused
+   */
+  #stopAt(focused) {
+    const buttons = [...this.#buttons.values()];
+    const stop = buttons.find((each) => each === focused) ?? buttons.find((each) => each.getAttribute("aria-pressed") === "true");
+    for (const button of buttons) setAttribute(button, "tabindex", button === stop ? "0" : "-1");
   }
 
   /**
@@ -75,7 +103,9 @@ export class KindsView {
     let button = this.#buttons.get(kind);
     if (!button) {
       button = stamp("kind-template");
-      setDocumentText(find(".kind-name", button), kind === undefined ? say("timeline.all") : kindText(kind));
+      const name = kind === undefined ? say("timeline.all") : kindText(kind);
+      setDocumentText(find(".kind-name", button), name);
+      button.title = name; // which may be cut
       this.#buttons.set(kind, button);
     }
     return button;
