@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -189,6 +190,41 @@ def test_one_tab_stop_leads_to_the_data_of_all_events(page: Page, site: Any) -> 
     expect(page.locator('.entry-more[tabindex="0"]')).to_have_count(1)
 
 
+def test_the_key_tab_leads_through_one_line_and_one_type_of_a_long_timeline(page: Page, site: Any) -> None:
+    text = f"{digest(1)} is at https://example.com/1"
+    events = [{"type": kind, "message": text, "n": 1} for kind in ("log", "log", "tool") * 40]
+    open_task(site, events)
+    stops = page.locator(".entries :is(a, button)[tabindex='0']")
+    expect(stops).to_have_count(3)  # copy the digest, follow the address, show the data
+    expect(page.locator(".kinds [tabindex='0']")).to_have_text("All 120")
+    page.locator(".kinds [tabindex='0']").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "Home", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".kind:focus")).to_have_text("Log 80")
+    expect(page.locator(".kinds [tabindex='0']")).to_have_text("Log 80")
+    for _ in range(3):  # the button that finds, the timeline, and its line
+        page.keyboard.press("Tab")
+    expect(entry(page, 119).locator(".digest-copy")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(entry(page, 118).locator(".digest-copy")).to_be_focused()
+    expect(stops).to_have_count(4)  # those of this line, and the one that unfolds it
+    page.keyboard.press("Shift+Tab")
+    expect(entry(page, 118).locator(".entry-fold")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(entry(page, 117).locator(".entry-fold")).to_be_focused()
+    entry(page, 110).locator(".entry-more").focus()
+    page.keyboard.press("Enter")
+    expect(entry(page, 110).locator("pre")).to_be_visible()
+    assert stops.count() == entry(page, 110).locator(":is(a, button)[tabindex='0']:not(.block *)").count()
+
+
+def test_each_of_many_types_can_be_shown_alone(page: Page, site: Any) -> None:
+    events = [{"type": f"step_{n % 40}"} for n in range(80)]
+    open_task(site, [*events, {"type": "rare_incident", "message": "The one to find"}])
+    page.locator(".kind").get_by_text("Rare incident").click()
+    expect(page.locator(".entry:visible")).to_have_count(1)
+
+
 def test_the_data_of_an_event_is_copied(page: Page, site: Any) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_task(site, [{"type": "deploy", "data": {"region": "eu", "n": 3}}])
@@ -223,22 +259,29 @@ def test_find_leads_to_each_match_in_any_fold(page: Page, site: Any) -> None:
     page.keyboard.press("f")
     page.keyboard.type("cafe")
     count = page.locator(".finder-count")
+    # From the end, where the reader is, the nearest match is the last one.
+    expect(count).to_have_text("3 of 3")
+    expect(entry(page, 1500).locator("pre")).to_contain_text("Cafe Central")
+    marked = "[...CSS.highlights.get('found')].map(String)"
+    assert page.evaluate(marked) == ["Cafe"]
+    page.keyboard.press("Enter")
     expect(count).to_have_text("1 of 3")
+    expect(entry(page, 1500).locator("pre")).to_have_count(0)
     expect(entry(page, 8)).to_be_in_viewport()
     expect(entry(page, 8)).to_have_class("entry in-run found")
     page.keyboard.press("Enter")
     expect(count).to_have_text("2 of 3")
     expect(entry(page, 700).locator(".entry-text")).to_contain_text("a CAFE at the end")
-    page.keyboard.press("Enter")
-    expect(entry(page, 1500).locator("pre")).to_contain_text("Cafe Central")
-    marked = "[...CSS.highlights.get('found')].map(String)"
-    assert page.evaluate(marked) == ["Cafe"]
     page.keyboard.press("Shift+Enter")
-    expect(count).to_have_text("2 of 3")
-    expect(entry(page, 1500).locator("pre")).to_have_count(0)
+    expect(count).to_have_text("1 of 3")
     page.keyboard.press("Escape")
     expect(page.locator(".finder")).to_be_hidden()
     assert page.evaluate(marked) == []
+    # Now the reader is at the beginning.
+    page.keyboard.press("f")
+    page.keyboard.type("step")
+    expect(count).to_have_text(re.compile("^[12] of 299$"))
+    page.keyboard.press("Escape")
     expect(page.locator("article.task")).to_be_visible()
 
 
@@ -265,7 +308,7 @@ def test_questions_are_a_numbered_list_and_a_traceback_keeps_its_form(page: Page
     items = entry(page, 0).locator("ol > li")
     expect(items).to_have_text(["Up?", "Down? See https://example.com/1."])
     assert items.first.evaluate("element => getComputedStyle(element).listStyleType") == "decimal"
-    assert items.first.evaluate("element => getComputedStyle(element.parentElement).paddingLeft") != "0px"
+    assert items.first.evaluate("element => getComputedStyle(element).marginInlineStart") != "0px"
     expect(items.last.get_by_role("link")).to_have_attribute("rel", "noopener noreferrer")
     expect(entry(page, 1).locator(".entry-text")).to_have_text("KeyError: 'half_up'")
     pre = entry(page, 1).locator("pre")

@@ -12,6 +12,7 @@ import { clockTime, dayText, megabytes, shortDuration } from "./time.js";
 /** @import { Event } from "../client/index.js" */
 /** @import { Content, Kind, Line } from "../view/index.js" */
 
+const KIND_CHARACTERS = 20; // a longer name of a type may be cut
 const LINE_CHARACTERS = 400; // more never fits into a line
 
 /**
@@ -28,7 +29,9 @@ export function entryElement(event, index, isOpen) {
   const time = find(".entry-time", element);
   setText(time, ms === undefined ? "" : clockTime(ms));
   showExactTime(time, ms);
-  setDocumentText(find(".entry-kind", element), kindText(event && readable(event.type ?? "")));
+  const kind = kindText(event && readable(event.type ?? ""));
+  setDocumentText(find(".entry-kind", element), kind);
+  if (kind.length > KIND_CHARACTERS) find(".entry-kind", element).title = kind;
   const stage = shownStage(event);
   if (stage) element.dataset.stage = stage;
   const content = contentOf(event?.data, { isError: stage === "failed" });
