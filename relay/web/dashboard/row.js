@@ -164,7 +164,8 @@ export class Row {
     const people = this.isMine ? [] : [...new Set(Object.values(this.task.waitsFor ?? {}).flat())];
     const named = people.slice(0, NAMED_MAX).join(", ") + (people.length > NAMED_MAX ? ", …" : "");
     waits.hidden = people.length === 0;
-    setText(waits, people.length === 0 ? "" : say(this.section === "failed" ? "row.concerns" : "row.waits-for", { people: named }));
+    const words = this.section === "failed" ? say("row.concerns", { people: named }) : say("row.waits-for", { people: named });
+    setText(waits, people.length === 0 ? "" : words);
     setAttribute(waits, "title", people.length === 0 ? undefined : people.join(", "));
     const by = visible(this.task.creator);
     creator.hidden = by === undefined || (people.length === 1 && people[0] === by);
