@@ -62,6 +62,20 @@ test("a component that mounts, unmounts and mounts again causes no leave and no 
   assert.deepEqual(sent(relay), ["dashboard:join", "task:join"]);
 });
 
+test("a task that something waits for is joined, and left when it is there and nobody watches it", async () => {
+  const { relay, store, draw } = given("t");
+  store.open(URL);
+  const waiting = store.whenTaskLoaded("t");
+  assert.equal(store.whenTaskLoaded("t"), waiting);
+  await draw();
+  await waiting;
+  assert.equal(store.task("t").state, "ready");
+  await relay.world.pass(4 * LINGER_MS);
+  assert.deepEqual(sent(relay), ["task:join"]);
+  await relay.world.pass(4 * LINGER_MS);
+  assert.deepEqual(sent(relay), ["task:join", "task:leave"]);
+});
+
 test("reading a snapshot neither connects nor joins", async () => {
   const { relay, store } = given("t");
   assert.equal(store.task("t"), store.task("other"));

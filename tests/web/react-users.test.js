@@ -11,11 +11,11 @@ const URL = "ws://relay.test/ws";
 const never = () => new Promise(() => {});
 
 /** A store on a fake relay that watches `t` and the list. A test decides when frames are drawn. */
-function given(token, { blocked = false } = {}) {
+function given(token, { blocked = false, user = undefined } = {}) {
   const relay = new FakeRelay("t");
   relay.blocked = blocked;
   const frames = [];
-  const store = new Store({ host: relay.host, frame: (call) => frames.push(call) });
+  const store = new Store({ host: relay.host, frame: (call) => frames.push(call), user });
   const draw = async () => {
     await settled();
     for (const call of frames.splice(0)) call();
@@ -164,6 +164,28 @@ test("a page with a new token function at each render connects, however slow the
       assert.ok(asked <= 16, `${about}: ${asked} questions`);
     }
   }
+});
+
+test("where the page says who its user is, the first answer of a function is used, and nobody's token is compared", async () => {
+  const { relay, store, draw } = given(never, { user: "alice" });
+  let asked = 0;
+  for (let render = 0; render < 20; render += 1) {
+    store.token = () => ((asked += 1), new Promise((done) => relay.host.setTimeout(() => done(`opaque-${asked}`), 400)));
+    await relay.world.pass(100);
+  }
+  await draw();
+  assert.deepEqual([store.connection.state, asked, relay.world.sockets.length], ["live", 1, 1]);
+  await relay.append("t", "hers");
+  await draw();
+  // Another token is offered on the connection, and nothing is dropped.
+  store.token = "opaque-other";
+  await relay.world.pass(100);
+  assert.deepEqual([store.task("t").events.length, relay.world.sockets.length, relay.authenticated], [1, 1, 2]);
+  // A token that can be read names somebody: it is believed more than the page.
+  store.token = tokenOf("bob");
+  assert.deepEqual(shown(store), [[], []]);
+  await relay.world.pass(100);
+  assert.deepEqual(open(relay), [tokenOf("bob")]);
 });
 
 test("a user who signs in while functions are replaced at each render soon sees nothing of the first user", async () => {

@@ -56,6 +56,7 @@ export function shared(before, value, levels = 2) {
   const isSame = keys.length === Object.keys(before).length
     && keys.every((key, index) => Object.hasOwn(before, key) && Object.is(before[key], parts[index]));
   if (isSame) return before;
+  if (keys.every((key, index) => Object.is(value[key], parts[index]))) return value;
   return /** @type {any} */ (Array.isArray(value) ? parts : Object.fromEntries(keys.map((key, index) => [key, parts[index]])));
 }
 

@@ -63,7 +63,7 @@ export class Store {
   #dashboard = null;
   /** @type {Map<string, Subscription<Timeline, TaskSnapshot>>} */
   #tasks = new Map();
-  /** @type {Map<string, {promise: Promise<void>, end: () => void}>} What components wait for before they are mounted. */
+  /** @type {Map<string, Promise<void>>} What components wait for before they are mounted. */
   #loading = new Map();
   /** @type {Set<{update: () => void}>} */
   #changed = new Set();
@@ -155,7 +155,6 @@ export class Store {
     this.#host.clearTimeout(this.#closing);
     this.#close();
     for (const subscription of this.#subscriptions()) subscription.forget();
-    for (const { end } of this.#loading.values()) end(); // what waits is rendered again, and reads the other store
   }
 
   /** Connects now instead of waiting, also after a refusal. */
@@ -229,19 +228,17 @@ export class Store {
    */
   #whenLoaded(name, read, watch) {
     const open = this.#loading.get(name);
-    if (open !== undefined) return open.promise;
-    let resolve = () => {};
+    if (open !== undefined) return open;
     /** @type {Promise<void>} */
-    const promise = new Promise((done) => (resolve = done));
-    const end = () => {
-      this.#loading.delete(name);
-      this.#host.setTimeout(unwatch, MOUNTED_WITHIN_MS);
-      resolve();
-    };
-    const unwatch = watch(() => {
-      if (this.#loading.get(name)?.promise === promise && read().state !== "loading") end();
+    const promise = new Promise((resolve) => {
+      const unwatch = watch(() => {
+        if (read().state === "loading" || this.#loading.get(name) !== promise) return;
+        this.#loading.delete(name);
+        this.#host.setTimeout(unwatch, MOUNTED_WITHIN_MS);
+        resolve();
+      });
     });
-    this.#loading.set(name, { promise, end });
+    this.#loading.set(name, promise);
     return promise;
   }
 

@@ -227,3 +227,17 @@ test("components wait below Suspense until their task is there, and again for an
   assert.deepEqual(states, new Set(["ready", "forbidden"]));
   await page.end();
 });
+
+test("a component that waits for one user's list gets that of the next user", async () => {
+  const page = given("alice/t", "bob/t");
+  page.relay.maySee = (given, taskId) => taskId.startsWith(given.split("-")[0]);
+  const Titles = () => suspense.useTasks().tasks.map(({ taskId }) => taskId).join();
+  const content = h(React.Suspense, { fallback: "waiting" }, h(Titles));
+  const show = (user, given) => page.render(h(RelayProvider, { url, user, token: given }, content));
+  await show("alice", () => new Promise(() => {}));
+  assert.equal(page.text(), '"waiting"');
+  await show("bob", () => "bob-1");
+  await page.pass(500);
+  assert.equal(page.text(), '"bob/t"');
+  await page.end();
+});
