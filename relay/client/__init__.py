@@ -12,6 +12,7 @@ that these items keep current.
 from relay.client.address import websocket_url
 from relay.client.client import Client, connect
 from relay.client.close_codes import judge
+from relay.client.debug import DebugReport
 from relay.client.events import Connected, ConnectionRefused, Disconnected, Item, Message, Position
 from relay.client.tokens import TokenSource
 from relay.client.views import TaskList, Timeline
@@ -22,6 +23,7 @@ __all__ = [
     "Client",
     "Connected",
     "ConnectionRefused",
+    "DebugReport",
     "Disconnected",
     "Item",
     "Message",

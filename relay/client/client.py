@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from relay.client.address import websocket_url
-from relay.client.events import Item, Message, Position, Room
+from relay.client.debug import DebugReport, Notes, rooms_of, token_times
+from relay.client.events import ConnectionRefused, Item, Message, Position, Room
 from relay.client.reconnector import Reconnector
 from relay.client.subscriptions import Outcome, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
@@ -58,10 +59,13 @@ class Client(TypedMessages):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """Set up the client without connecting. Raises ValueError for an invalid address or token."""
         self._wanted = Wanted()
-        self._queue = ItemQueue()
+        self._wall = wall  # seconds since the epoch
+        self._notes = Notes(wall())
+        self._queue = ItemQueue(self._notes, wall)
         self._reconnector = Reconnector(
             websocket_url(url), token, self._wanted, self._queue, clock=clock, sleep=sleep, random=random
         )
@@ -83,6 +87,31 @@ class Client(TypedMessages):
         """What the user has of the claims that tasks wait for, as `{"sub": ["alice"]}`, as far as iterated over; empty
         before the first `welcome`. A task waits for the user if one of these values is in its `waitsFor`."""
         return self._me
+
+    def debug(self, *, payloads: bool = False) -> DebugReport:
+        """Return how the connection is and how it came to be so, for a report of a fault: its state and transport, the
+        positions, the last 50 messages and states, the delays and the times of the token. It has no token, and nothing
+        that a task holds. With `payloads` it also has the JSON of the messages that arrive after the first such call.
+        """
+        self._notes.keeps_payloads |= payloads
+        connection, last = self._reconnector.connection, self._notes.statuses[-1]
+        return {
+            "at": self._wall(),
+            "state": last["state"],
+            "why": last.get("reason"),
+            "code": last.get("code"),
+            "transport": "websocket" if last["state"] == "live" else None,
+            "token": token_times(
+                connection.token if connection is not None else self._reconnector.last_token
+            ),
+            "reconnects": max(0, self._notes.connects - 1),
+            "received": self._notes.received,
+            "waiting": len(self._queue),
+            "delays": self._notes.delays(),
+            "rooms": rooms_of(self._views.values()),
+            "statuses": [status.copy() for status in self._notes.statuses],
+            "messages": self._notes.messages(payloads=payloads),
+        }
 
     def join_dashboard(self, limit: int = DASHBOARD_LIMIT_DEFAULT) -> TaskList:
         """Join the list of tasks. A second call requests a new `dashboard:state` and returns the same view."""
@@ -216,7 +245,9 @@ class Client(TypedMessages):
 class ItemQueue:
     """Items received and not yet iterated over. At QUEUE_MAX_ITEMS the reconnector stops reading the socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes, wall: Callable[[], float]) -> None:
+        self._notes = notes
+        self._wall = wall  # seconds since the epoch
         self._items: deque[tuple[Item, Outcome]] = deque()
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -231,6 +262,8 @@ class ItemQueue:
         try:
             await reconnector.run()
         except Exception as error:
+            if isinstance(error, ConnectionRefused):
+                self._notes.refused(error.reason, error.code, self._wall())
             self._error = error  # `take` raises it after the items that were received before it
         finally:
             self._ended = True
@@ -244,6 +277,7 @@ class ItemQueue:
 
     def put(self, item: Item, outcome: Outcome) -> None:
         """Append an item. Call `wait_for_space` first: `put` itself has no limit."""
+        self._notes.note(item, self._wall())
         self._items.append((item, outcome))
         self._arrived.set()
 

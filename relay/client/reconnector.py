@@ -77,6 +77,7 @@ class Reconnector:
     ) -> None:
         self.url = url
         self.connection: Connection | None = None
+        self.last_token: str | None = None
         self._tokens = Tokens(token, sleep)
         self._wanted = wanted
         self._sink = sink
@@ -95,7 +96,7 @@ class Reconnector:
         while True:
             tries += 1
             try:
-                token = await self._tokens.ask()
+                token = self.last_token = await self._tokens.ask()
                 ending = await self._run_connection(token, tries)
             except NoToken as missing:
                 ending = Ending(f"no token ({missing})", None)

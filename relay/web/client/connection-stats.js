@@ -35,6 +35,11 @@ export class ConnectionStats {
     return this.#delay.medianMs;
   }
 
+  /** The last 31 delays that were measured, in ms, the newest last. */
+  get delaysMs() {
+    return this.#delay.lastMs;
+  }
+
   /** @param {ServerMessage} message */
   take(message) {
     this.heardAt = this.#now();

@@ -64,6 +64,8 @@ export class Connection {
   /** @type {Listeners<Status>} */
   statusListeners = new Listeners();
   isClosed = false;
+  /** @type {number | undefined} The close code of the last connection, until another attempt is made. */
+  endCode;
   /**
    * What the user has of the claims that tasks may wait for; an empty object until the relay has said so. The same
    * object until it changes.
@@ -112,7 +114,7 @@ export class Connection {
    * @param {() => number | undefined} [options.early] the limit of a list to join with the first WebSocket, if any
    * @param {(joined?: number) => void} options.onOpen called for every new connection, before its first message, with
    *   the limit of the list if its request has joined one
-   * @param {(message: ServerMessage) => void} options.onMessage
+   * @param {(message: ServerMessage, size: number) => void} options.onMessage `size`: characters of its JSON
    * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
    */
   constructor({ endpoints, token, host, early, onOpen, onMessage, retries = new Retries() }) {
@@ -121,7 +123,7 @@ export class Connection {
     this.#opener = new TransportOpener(endpoints, host, {
       opened: (transport, openedWith) => this.#opened(transport, openedWith),
       claimed: (transport, claims) => this.#learn(transport, claims),
-      received: (transport, message) => this.#receive(transport, message),
+      received: (transport, message, size) => this.#receive(transport, message, size),
       ended: (transport, ending) => this.#ended(transport, ending),
     });
     this.#tokens = new Tokens(token, host);
@@ -151,6 +153,11 @@ export class Connection {
   /** The token of this connection or of the last attempt; null before the first one. */
   get token() {
     return this.#offers.token;
+  }
+
+  /** What messages come over; null while nothing is connected. */
+  get transport() {
+    return this.#openedAt === null ? null : (this.#transport?.name ?? null);
   }
 
   /**
@@ -212,6 +219,7 @@ export class Connection {
   /** Calls the token function, and connects with its first usable answer. */
   async #ask() {
     const attempt = this.#attempt;
+    this.endCode = undefined;
     this.#questions += 1;
     const { token, reason: missing } = await this.#tokens.ask();
     if (attempt !== this.#attempt) return;
@@ -312,8 +320,9 @@ export class Connection {
   /**
    * @param {Transport} transport
    * @param {ServerMessage} message
+   * @param {number} size
    */
-  #receive(transport, message) {
+  #receive(transport, message, size) {
     if (transport !== this.#transport) return;
     switch (message.type) {
       case "stream:status":
@@ -330,7 +339,7 @@ export class Connection {
         this.#drainMs = message.data.reconnectAfterMs;
         break;
     }
-    if (!this.isClosed) this.#onMessage(message);
+    if (!this.isClosed) this.#onMessage(message, size);
   }
 
   /**
@@ -355,6 +364,7 @@ export class Connection {
     } else this.#blockage.socketEnded(ending, { opened, healthy });
     const drainMs = this.#drainMs;
     this.#drainMs = undefined;
+    this.endCode = ending.code;
     this.#dropTransport();
     if (healthy) this.#retries.recover();
 

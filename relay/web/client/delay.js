@@ -25,6 +25,11 @@ export class Delay {
     return [...this.#samples].sort((a, b) => a - b)[this.#samples.length >> 1];
   }
 
+  /** The last delays, in ms, the newest last. */
+  get lastMs() {
+    return [...this.#samples];
+  }
+
   /**
    * @param {ServerMessage} message
    * @param {number} [now] ms since the epoch

@@ -9,10 +9,11 @@
 
 import { ConnectionStats } from "./connection-stats.js";
 import { Connection } from "./connection.js";
+import { given, Notes } from "./debug.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Subscriptions } from "./subscriptions.js";
-import { isSameUser } from "./token.js";
+import { isSameUser, timesOf } from "./token.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may connect to its own machine
@@ -20,6 +21,7 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
 /** @typedef {import("./application-types.js").ApplicationTypes} ApplicationTypes */
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
+/** @typedef {import("./debug.js").DebugReport} DebugReport */
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
 /** @typedef {import("./polls.js").ConfigAnswer} ConfigAnswer */
@@ -98,6 +100,8 @@ export class Relay {
   stats;
   /** @type {Listeners<ServerMessage<EventsOf<T>>>} */
   #messageListeners = new Listeners();
+  #notes = new Notes();
+  #now;
 
   /**
    * @param {ConnectOptions} options
@@ -106,6 +110,7 @@ export class Relay {
    */
   constructor({ url, token, measureDelay = false, joinEarly = false, host: replaced }, retries) {
     const host = { ...browser, ...replaced };
+    this.#now = host.now;
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#subscriptions = new Subscriptions(send, host);
     this.stats = new ConnectionStats(measureDelay ? send : () => undefined, host.now);
@@ -115,13 +120,17 @@ export class Relay {
       host,
       early: joinEarly ? () => this.#subscriptions.wantedLimit : undefined,
       onOpen: (joined) => this.#subscriptions.joinAll(joined),
-      onMessage: (message) => {
+      onMessage: (message, size) => {
+        this.#notes.message(message, size, host.now());
         this.#subscriptions.receive(message);
         this.stats.take(message);
         if (!this.#connection.isClosed) this.#messageListeners.emit(/** @type {any} */ (message));
       },
       retries,
     });
+    const note = (/** @type {Status} */ status) => this.#notes.status(status, this.#connection.endCode, host.now());
+    note(this.#connection.status);
+    this.#connection.statusListeners.add(note);
   }
 
   /**
@@ -217,6 +226,34 @@ export class Relay {
    */
   isOfAnother(token) {
     return this.#connection.token !== null && !isSameUser(this.#connection.token, token || null);
+  }
+
+  /**
+   * How the connection is and how it came to be so, for a report of a fault: the status, the transport, the positions,
+   * the last 50 messages and statuses, the delays and the times of the token. A plain object, and a copy. It has no
+   * token, and nothing that a task holds.
+   * @param {{payloads?: boolean | undefined}} [options] `payloads`: also what messages hold, of those that arrive after
+   *   the first such call, and then of all until the client is closed
+   * @returns {DebugReport}
+   */
+  debug({ payloads = false } = {}) {
+    const { status: { state, reason, nextTryAt }, endCode, transport, token } = this.#connection;
+    const { heardAt, reconnects, delaysMs } = this.stats;
+    if (payloads) this.#notes.keepsPayloads = true;
+    return {
+      at: this.#now(),
+      state,
+      ...given({ why: reason, code: endCode, nextTryAt }),
+      transport,
+      token: token === null ? null : { length: token.length, ...timesOf(token) },
+      reconnects: Math.max(0, reconnects),
+      received: this.#notes.received,
+      ...given({ heardAt: heardAt || undefined }),
+      delaysMs,
+      rooms: this.#subscriptions.rooms,
+      statuses: this.#notes.statuses.map((status) => ({ ...status })),
+      messages: this.#notes.messages(payloads),
+    };
   }
 
   /** Closes the client for good. No method sends anything afterwards. */

@@ -110,6 +110,18 @@ export class Subscriptions {
     this.#schedule();
   }
 
+  /**
+   * Everything that is joined, with its position.
+   * @returns {import("./debug.js").DebugRoom[]}
+   */
+  get rooms() {
+    const list = this.#list;
+    const tasks = [...this.#tasks].map(([room, { view, phase }]) => (
+      { room, state: view.state, phase, held: view.events.length, ...view.position }
+    ));
+    return list ? [{ room: null, state: list.view.state, phase: list.phase, held: list.view.size }, ...tasks] : tasks;
+  }
+
   /** Sends nothing any more. */
   close() {
     this.#host.clearTimeout(this.#timer);

@@ -1,5 +1,5 @@
 // @ts-check
-// Reads the user of a token, and when it expires. Pure.
+// Reads the user of a token, and its times. Pure.
 
 /**
  * The user (`sub`) that a token names. It is not verified here, because only the relay can do that.
@@ -25,6 +25,19 @@ export function expiryOf(jwt) {
 }
 
 /**
+ * When a token was issued and when it expires, in ms since the epoch; without what it does not say.
+ * @param {string} jwt
+ * @returns {{issuedAt?: number, expiresAt?: number}}
+ */
+export function timesOf(jwt) {
+  const { iat, exp } = claimsOf(jwt);
+  return {
+    ...(typeof iat === "number" ? { issuedAt: iat * 1_000 } : {}),
+    ...(typeof exp === "number" ? { expiresAt: exp * 1_000 } : {}),
+  };
+}
+
+/**
  * Whether two tokens certainly name the same user; false where either user cannot be read.
  * @param {string | null} one
  * @param {string | null} other
@@ -39,7 +52,7 @@ export function isSameUser(one, other) {
 /**
  * The claims of a token; none where they cannot be read.
  * @param {string} jwt
- * @returns {{sub?: unknown, exp?: unknown}}
+ * @returns {{sub?: unknown, exp?: unknown, iat?: unknown}}
  */
 function claimsOf(jwt) {
   try {

@@ -20,7 +20,7 @@ import { WebSocketTransport } from "./websocket.js";
  * @typedef {object} Reports
  * @property {(transport: Transport, token: string) => void} opened
  * @property {(transport: Transport, claims: Claims) => void} claimed
- * @property {(transport: Transport, message: ServerMessage) => void} received
+ * @property {(transport: Transport, message: ServerMessage, size: number) => void} received
  * @property {(transport: Transport, ending: Ending) => void} ended
  */
 
@@ -89,7 +89,7 @@ export class TransportOpener {
       host: this.#host,
       onOpen: () => opened(transport(), token),
       onClaims: (claims) => claimed(transport(), claims),
-      onMessage: (message) => received(transport(), message),
+      onMessage: (message, size) => received(transport(), message, size),
       onEnd: (ending) => ended(transport(), ending),
     };
   }

@@ -145,7 +145,7 @@ export class PollingTransport {
       }
       this.#pace.spend(costOfTasks(entries.length));
       const init = { method: "POST", body: JSON.stringify(this.#state.body(entries)) };
-      const { body, ending, refusal } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
+      const { body, ending, refusal, size = 0 } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
       if (signal.aborted) return;
       if (refusal) return this.#divide(entries, refusal, signal);
       if (ending?.afterMs !== undefined && ending.code === RATE_LIMITED) {
@@ -161,7 +161,7 @@ export class PollingTransport {
       if (signal.aborted) return;
       this.#state.prove(entries);
       for (const message of this.#state.messagesOf(body)) {
-        this.#onMessage(message);
+        this.#onMessage(message, size);
         if (signal.aborted) return;
       }
       if (this.#rejoin()) return;
@@ -174,7 +174,7 @@ export class PollingTransport {
     if (this.#offered === "") return;
     const replyTo = this.#offered;
     this.#offered = "";
-    this.#onMessage({ type: "auth:ok", data: { expiresAt: expiryOf(this.#token) }, replyTo });
+    this.#onMessage({ type: "auth:ok", data: { expiresAt: expiryOf(this.#token) }, replyTo }, 0);
   }
 
   /**
@@ -184,7 +184,7 @@ export class PollingTransport {
    */
   #divide(entries, refusal, signal) {
     this.#polls.delete(entries);
-    if (entries.length === 1) this.#onMessage(this.#state.refuse(entries[0], refusal));
+    if (entries.length === 1) this.#onMessage(this.#state.refuse(entries[0], refusal), 0);
     else for (const part of this.#state.divide(entries, refusal)) this.#poll(part, signal);
     this.#rejoin();
   }
@@ -207,14 +207,14 @@ export class PollingTransport {
    * @param {RequestInit} init
    * @param {number} timeoutMs
    * @param {AbortSignal} signal
-   * @returns {Promise<import("./http.js").Answer>}
+   * @returns {Promise<import("./http.js").Answer & {size?: number}>} `size`: characters of the answer
    */
   async #fetch(url, init, timeoutMs, signal) {
     const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
     const token = this.#token;
     const answer = await request(this.#host, url, { headers, ...init, signal, timeoutMs });
     if ("failed" in answer) return { ending: { code: ABNORMAL, reason: answer.failed } };
-    return answerOf(answer.status, answer.text, isLong(token));
+    return { ...answerOf(answer.status, answer.text, isLong(token)), size: answer.text.length };
   }
 
   /**

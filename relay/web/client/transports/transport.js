@@ -31,7 +31,7 @@
  * @property {import("../host.js").Host} host
  * @property {() => void} onOpen the relay accepted the token; nothing is joined yet
  * @property {(claims: Claims) => void} onClaims what the user has of the claims that tasks may wait for
- * @property {(message: ServerMessage) => void} onMessage
+ * @property {(message: ServerMessage, size: number) => void} onMessage `size`: characters of the JSON it came in
  * @property {(ending: Ending) => void} onEnd called once, and nothing is called after it
  */
 

@@ -83,9 +83,10 @@ export class WebSocketTransport {
   /** @param {unknown} frame */
   #receive(frame) {
     this.#heardAt = this.#host.now();
+    const text = String(frame);
     let message;
     try {
-      message = JSON.parse(String(frame));
+      message = JSON.parse(text);
     } catch {
       this.#end({ code: ABNORMAL, reason: "unreadable" }); // not the parse error: it quotes the content
       return;
@@ -97,7 +98,7 @@ export class WebSocketTransport {
     }
     if (message.type === "welcome") this.#onClaims(message.data.claims ?? { sub: [message.data.sub] });
     else if (message.type === "auth:ok" && message.data.claims) this.#onClaims(message.data.claims);
-    this.#onMessage(message);
+    this.#onMessage(message, text.length);
   }
 
   #watchSilence() {

@@ -19,6 +19,8 @@ export class ConnectionStats {
      * difference of the clocks. Undefined until it was measured, which `measureDelay` switches on.
      */
     get delayMs(): number | undefined;
+    /** The last 31 delays that were measured, in ms, the newest last. */
+    get delaysMs(): number[];
     /** @param {ServerMessage} message */
     take(message: ServerMessage): void;
     #private;

@@ -7,7 +7,7 @@ export class Connection {
      * @param {() => number | undefined} [options.early] the limit of a list to join with the first WebSocket, if any
      * @param {(joined?: number) => void} options.onOpen called for every new connection, before its first message, with
      *   the limit of the list if its request has joined one
-     * @param {(message: ServerMessage) => void} options.onMessage
+     * @param {(message: ServerMessage, size: number) => void} options.onMessage `size`: characters of its JSON
      * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
      */
     constructor({ endpoints, token, host, early, onOpen, onMessage, retries }: {
@@ -16,7 +16,7 @@ export class Connection {
         host: Host;
         early?: (() => number | undefined) | undefined;
         onOpen: (joined?: number) => void;
-        onMessage: (message: ServerMessage) => void;
+        onMessage: (message: ServerMessage, size: number) => void;
         retries?: Retries | undefined;
     });
     /** @type {Status} */
@@ -24,6 +24,8 @@ export class Connection {
     /** @type {Listeners<Status>} */
     statusListeners: Listeners<Status>;
     isClosed: boolean;
+    /** @type {number | undefined} The close code of the last connection, until another attempt is made. */
+    endCode: number | undefined;
     /**
      * What the user has of the claims that tasks may wait for; an empty object until the relay has said so. The same
      * object until it changes.
@@ -32,6 +34,8 @@ export class Connection {
     claims: Claims;
     /** The token of this connection or of the last attempt; null before the first one. */
     get token(): string | null;
+    /** What messages come over; null while nothing is connected. */
+    get transport(): "websocket" | "polling" | null;
     /**
      * @param {string} type
      * @param {object} data

@@ -3,6 +3,8 @@ export class Delay {
     constructor(send: (type: string, data: object) => string | undefined);
     /** The median of the last delays, in ms; undefined until one was measured. */
     get medianMs(): number | undefined;
+    /** The last delays, in ms, the newest last. */
+    get lastMs(): number[];
     /**
      * @param {ServerMessage} message
      * @param {number} [now] ms since the epoch

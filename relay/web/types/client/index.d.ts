@@ -86,6 +86,17 @@ export class Relay<T extends ApplicationTypes = import("./application-types.js")
      * @param {import("./tokens.js").MaybeToken} token
      */
     isOfAnother(token: import("./tokens.js").MaybeToken): boolean;
+    /**
+     * How the connection is and how it came to be so, for a report of a fault: the status, the transport, the positions,
+     * the last 50 messages and statuses, the delays and the times of the token. A plain object, and a copy. It has no
+     * token, and nothing that a task holds.
+     * @param {{payloads?: boolean | undefined}} [options] `payloads`: also what messages hold, of those that arrive after
+     *   the first such call, and then of all until the client is closed
+     * @returns {DebugReport}
+     */
+    debug({ payloads }?: {
+        payloads?: boolean | undefined;
+    }): DebugReport;
     /** Closes the client for good. No method sends anything afterwards. */
     close(): void;
     #private;
@@ -118,6 +129,7 @@ export type ConnectOptions = {
 export type ApplicationTypes = import("./application-types.js").ApplicationTypes;
 export type State = import("./connection.js").State;
 export type Status = import("./connection.js").Status;
+export type DebugReport = import("./debug.js").DebugReport;
 export type Host = import("./host.js").Host;
 export type Unsubscribe = import("./listeners.js").Unsubscribe;
 export type ConfigAnswer = import("./polls.js").ConfigAnswer;

@@ -19,6 +19,11 @@ export class Subscriptions {
      * @param {number} [joined] the limit of the list, if the request for the connection has joined it
      */
     joinAll(joined?: number): void;
+    /**
+     * Everything that is joined, with its position.
+     * @returns {import("./debug.js").DebugRoom[]}
+     */
+    get rooms(): import("./debug.js").DebugRoom[];
     /** Sends nothing any more. */
     close(): void;
     /** @param {ServerMessage} message */

@@ -13,6 +13,15 @@ export function subjectOf(jwt: string): string | undefined;
  */
 export function expiryOf(jwt: string): string;
 /**
+ * When a token was issued and when it expires, in ms since the epoch; without what it does not say.
+ * @param {string} jwt
+ * @returns {{issuedAt?: number, expiresAt?: number}}
+ */
+export function timesOf(jwt: string): {
+    issuedAt?: number;
+    expiresAt?: number;
+};
+/**
  * Whether two tokens certainly name the same user; false where either user cannot be read.
  * @param {string | null} one
  * @param {string | null} other

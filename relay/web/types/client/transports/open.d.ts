@@ -11,7 +11,7 @@
  * @typedef {object} Reports
  * @property {(transport: Transport, token: string) => void} opened
  * @property {(transport: Transport, claims: Claims) => void} claimed
- * @property {(transport: Transport, message: ServerMessage) => void} received
+ * @property {(transport: Transport, message: ServerMessage, size: number) => void} received
  * @property {(transport: Transport, ending: Ending) => void} ended
  */
 export class TransportOpener {
@@ -56,6 +56,6 @@ export type Endpoints = {
 export type Reports = {
     opened: (transport: Transport, token: string) => void;
     claimed: (transport: Transport, claims: Claims) => void;
-    received: (transport: Transport, message: ServerMessage) => void;
+    received: (transport: Transport, message: ServerMessage, size: number) => void;
     ended: (transport: Transport, ending: Ending) => void;
 };

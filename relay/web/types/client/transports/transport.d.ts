@@ -25,7 +25,7 @@
  * @property {import("../host.js").Host} host
  * @property {() => void} onOpen the relay accepted the token; nothing is joined yet
  * @property {(claims: Claims) => void} onClaims what the user has of the claims that tasks may wait for
- * @property {(message: ServerMessage) => void} onMessage
+ * @property {(message: ServerMessage, size: number) => void} onMessage `size`: characters of the JSON it came in
  * @property {(ending: Ending) => void} onEnd called once, and nothing is called after it
  */
 export const OPENING_TIMEOUT_MS: 10000;
@@ -69,7 +69,10 @@ export type TransportOptions = {
      * what the user has of the claims that tasks may wait for
      */
     onClaims: (claims: Claims) => void;
-    onMessage: (message: ServerMessage) => void;
+    /**
+     * `size`: characters of the JSON it came in
+     */
+    onMessage: (message: ServerMessage, size: number) => void;
     /**
      * called once, and nothing is called after it
      */
