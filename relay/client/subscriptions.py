@@ -14,12 +14,13 @@ Rules of this file:
   that causes the refusal is alone.
 - A join or leave with a temporary error is sent again, unless it is no longer wanted. A leave that was refused has
   withdrawn no join: the relay still answers the joins sent before it.
+- What does not continue the events received so far changes nothing: the task is joined again (PROTOCOL.md 6.1).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -190,7 +191,9 @@ class Subscriptions:
         match message.type:
             case Kind.TASK_STATE if isinstance(task_id, str):
                 return self._on_state(task_id, message)
-            case Kind.EVENT_ADDED | Kind.UPDATED if isinstance(task_id, str):
+            case Kind.EVENT_ADDED if isinstance(task_id, str):
+                return self._on_live(task_id, data, continues=lambda held: data.get("index") == held)
+            case Kind.UPDATED if isinstance(task_id, str):
                 return self._on_live(task_id, data)
             case Kind.DELETED | Kind.REVOKED if isinstance(task_id, str):
                 return self._on_gone(task_id)
@@ -226,19 +229,37 @@ class Subscriptions:
             or message.reply_to in self._late_joins.get(room, ())
         ):
             return NO_EFFECT
-        outcome = self._on_live(room, message.data)
+        start = message.data.get("from")
+        outcome = self._on_live(
+            room, message.data, continues=lambda held: not isinstance(start, int) or start <= held
+        )
         if begins and outcome.view is not None:
             return Outcome(outcome.view, "begin", subscription.position)
         return outcome
 
-    def _on_live(self, room: Room, data: dict[str, Any]) -> Outcome:
+    def _on_live(
+        self, room: Room, data: dict[str, Any], continues: Callable[[int], bool] = lambda _held: True
+    ) -> Outcome:
+        """Process a frame of the subscription in force. `continues` says whether it continues this number of events."""
         subscription = self._joined.get(room)
         if subscription is None or subscription.want is not self._wanted.get(room):
             return NO_EFFECT
-        next_, head = data.get("next"), data.get("head")
-        if isinstance(subscription.want, WantedTask) and isinstance(next_, int) and isinstance(head, str):
-            subscription.want.position = Position(next_, head)
-        return Outcome(subscription.want.view)
+        want = subscription.want
+        if isinstance(want, WantedTask):
+            if room is not None and not continues(0 if want.position is None else want.position.next):
+                return self._start_over(room, want, keep_position="index" in data)
+            next_, head = data.get("next"), data.get("head")
+            if isinstance(next_, int) and isinstance(head, str):
+                want.position = Position(next_, head)
+        return Outcome(want.view)
+
+    def _start_over(self, task_id: str, want: WantedTask, *, keep_position: bool) -> Outcome:
+        """Join a task again, because a frame was lost or came twice: from its position, or, where a state does not
+        continue from that, from the beginning."""
+        position = want.position if keep_position else None
+        want.view.ask(position)
+        self._wanted.tasks[task_id] = WantedTask(want.view, position)
+        return Outcome(ask=True)
 
     def _on_gone(self, room: Room) -> Outcome:
         subscription = self._joined.pop(room, None)
