@@ -1,11 +1,11 @@
-"""The commands of `relay` and their arguments: serve, check, config, explain, demo, mongod, tail, token, schema.
+"""The commands of `relay`: serve, check, config, explain, demo, mongod, tail, conformance, token, schema.
 
 `relay/cli/admin/commands.py` has those of `relay admin`.
 
 Exit codes:
 
 - 0: the command did its work. Also when the program that reads its standard output closed it.
-- 1: `check` found a problem, or `explain` that the user may not see the task.
+- 1: `check` found a problem, `conformance` a fault, or `explain` that the user may not see the task.
 - 2: the arguments are wrong.
 - 3: the command could not start, or could not print its result. One sentence on standard error says why.
 - 130: a second Ctrl-C ended it, or one that came before the command had begun.
@@ -32,6 +32,7 @@ from relay import config, settings_file
 from relay.cli import failures, logs, loop, output, process
 from relay.cli.admin.commands import admin
 from relay.cli.answering import answering
+from relay.cli.conformance.command import CONFORMANCE_EXIT_CODES, conformance
 from relay.errors import StartupError
 
 if TYPE_CHECKING:
@@ -371,6 +372,9 @@ def tail(
         raise typer.Exit(EXIT_BAD_ARGUMENTS)
     url = url or os.environ.get("RELAY_URL", "").strip() or "http://127.0.0.1:8080"
     raise typer.Exit(loop.run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)))
+
+
+cli.command(epilog=CONFORMANCE_EXIT_CODES)(conformance)
 
 
 @cli.command()

@@ -309,7 +309,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert (ended.returncode, ended.stdout) == (0, f"relay {version('task-relay')}\n")
 
 
-COMMANDS = ["serve", "check", "config", "explain", "demo", "mongod", "tail", "token", "schema"]
+COMMANDS = ["serve", "check", "config", "explain", "demo", "mongod", "tail", "conformance", "token", "schema"]
 
 
 # All commands in one process, because each takes a second to start.

@@ -13,7 +13,7 @@ from support.relay_fixture import COMMAND, SOON_S, environment
     ("typed", "offered"),
     [
         (["relay", "ch"], ["check"]),
-        (["relay", "co"], ["config"]),
+        (["relay", "co"], ["config", "conformance"]),
         (["relay", "explain", "--t"], ["--task", "--token"]),
         (["relay", "adm"], ["admin"]),
         (["relay", "admin", "s"], ["show", "stats"]),

@@ -12,6 +12,7 @@ import pytest
 from bson import Timestamp, json_util
 from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, ROOT, blocks
 
+from relay.cli.conformance.client import Address
 from relay.cli.tail.changes import messages_of
 from relay.config import SECRETS, Settings
 from relay.metrics import DroppedLines, Metrics, SharedStream, WorkerMetrics
@@ -119,6 +120,7 @@ def test_the_documents_name_only_settings_that_exist() -> None:
             "RELAY_ADMIN_URL",
             "RELAY_TOKEN",
             "RELAY_TEST_KILLS",
+            *Address("", "", "", "").environment,
             *map(variable, SECRETS),
         }
 

@@ -11,7 +11,7 @@ import { FakeHost, settled } from "./fake-host.js";
 
 /** @param {string} name */
 function vectors(name) {
-  return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+  return JSON.parse(readFileSync(new URL(`../../relay/cli/conformance/vectors/${name}.json`, import.meta.url), "utf8"));
 }
 
 test("a recorded conversation is applied as it is written", async () => {

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from support.reference_client import ReferenceClient
 
+import relay.cli.conformance
 from relay.client import judge
 from relay.errors import BadRequest, Refused
 from relay.gateway.http_errors import for_bad_request, for_foreign_origin, for_refused
@@ -18,7 +19,7 @@ from relay.protocol.polls import shown_moment
 from relay.protocol.requests import parse_poll
 from relay.protocol.types import Close, ErrorCode, Kind
 
-VECTORS = Path(__file__).parents[2] / "vectors"
+VECTORS = Path(relay.cli.conformance.__file__).parent / "vectors"
 THEN = {"again": "reconnect", "fresh_token": "refresh", "other_token": "other_token", "refused": "give_up"}
 
 

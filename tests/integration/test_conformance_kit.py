@@ -1,0 +1,102 @@
+"""`relay conformance`: our own clients have no fault, and a wrong one has those that it has."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+
+import pytest
+from support.clients import python_client
+from support.clients.node_clients import node_clients
+from support.clients.wrong_client import FaultName, wrong
+from support.command_process import run
+
+from relay.cli.conformance.client import Launch
+from relay.cli.conformance.run import choose, examine
+from relay.cli.conformance.run import run as conformance
+from relay.cli.conformance.scenarios import ALL
+from relay.errors import StartupError
+
+PATIENCE_S = 30.0  # on a busy machine; a client without a fault never needs it
+
+
+async def faults(
+    launch: Launch, names: Sequence[str] = (), without: Sequence[str] = (), patience_s: float = PATIENCE_S
+) -> list[str]:
+    """The faults of the client in these scenarios, by default in all, with the name of the scenario before each."""
+    played = examine(launch, choose(names, without), patience_s=patience_s, at_once=len(ALL))
+    return [
+        f"{one.scenario.name}: {fault.sentence} ({fault.section})"
+        async for one in played
+        for fault in one.faults
+    ]
+
+
+@pytest.mark.parametrize("kind", ["browser", "react"])
+async def test_the_clients_in_javascript_have_no_fault(kind: str) -> None:
+    async with node_clients(kind) as launch:
+        assert await faults(launch) == []
+
+
+async def test_the_python_client_has_no_fault() -> None:
+    assert await faults(python_client.launch, without=["polling"]) == []
+
+
+# Each fault, a scenario in which it shows, and how it is named there.
+NAMED: list[tuple[FaultName, str, str]] = [
+    ("ignores gaps", "gap", "ignored a gap: it applied an event whose index is not the next one (6.1)"),
+    ("applies twice", "duplicate", "applied an event twice (6.1)"),
+    ("never returns", "come_back", "did not come back after a close 4408 stalled (7)"),
+    ("always returns", "stay_away_4500", "came back after a close 4500 bad_handshake (7)"),
+    ("keeps its token", "renewal", "did not send a fresh token after auth:expiring (2)"),
+    ("forgets", "resume", "joined the task again without the position that it had (6.2)"),
+]
+SHOWN_BY = [scenario for _, scenario, _ in NAMED]
+
+
+async def test_a_client_without_a_fault_has_none_named() -> None:
+    assert await faults(wrong(), SHOWN_BY) == []
+
+
+async def test_each_fault_of_a_client_with_several_is_named() -> None:
+    found = await faults(wrong(*(fault for fault, _, _ in NAMED)), SHOWN_BY, patience_s=2.0)
+    assert {f"{scenario}: {sentence}" for _, scenario, sentence in NAMED} <= set(found)
+    assert "did not connect" not in "".join(found)
+
+
+def test_a_program_that_ends_is_a_fault_and_what_it_said_is_shown() -> None:
+    program = "import os, sys; print(os.environ['RELAY_TASK'], sys.argv[1]); sys.exit('no idea')"
+    ended = run("conformance", "--only", "welcome", "--trace", "--", sys.executable, "-c", program, "{url}")
+    assert ended.returncode == 1
+    assert "the client ended by itself (PROTOCOL.md 7)" in ended.stdout
+    assert "stderr: no idea" in ended.stdout
+    assert "1 scenario, 1 with faults; left out: conversation" in ended.stdout
+
+
+async def examined(*command: str, as_json: bool = False) -> tuple[int, str]:
+    """The exit code and the report of a client in the first scenario."""
+    out = io.StringIO()
+    code = await conformance(
+        command, choose(["welcome"], ()), out, patience_s=PATIENCE_S, at_once=1, trace=False, as_json=as_json
+    )
+    return code, out.getvalue()
+
+
+async def test_the_report_can_be_one_json_object() -> None:
+    code, printed = await examined("true", as_json=True)
+    report = json.loads(printed)
+    assert (code, report["passes"], len(report["skipped"])) == (1, False, len(ALL) - 1)
+    assert report["scenarios"][0]["faults"] == [{"sentence": "ended by itself", "section": "7"}]
+
+
+async def test_a_program_that_does_not_exist_cannot_be_examined() -> None:
+    with pytest.raises(StartupError, match="The client /nowhere/client cannot be started: No such file"):
+        await examined("/nowhere/client")
+
+
+def test_a_scenario_that_does_not_exist_is_refused_with_the_list_of_them() -> None:
+    for names in (["nothing"], []), ([], ["nothing"]):
+        with pytest.raises(ValueError, match="no scenario 'nothing': choose from welcome, conversation, "):
+            choose(*names)
