@@ -13,6 +13,7 @@
  * @property {(url: string | URL, protocols: string[]) => WebSocket} openSocket throws as `new WebSocket`
  * @property {(url: string | URL, init: RequestInit) => Promise<Response>} fetch
  * @property {(event: HostEvent, call: () => void) => () => void} on
+ * @property {(call: () => void) => void} [nextFrame] calls back with the next frame; only the hooks for React use it
  */
 
 /** @typedef {"online" | "offline" | "visible" | "suspended" | "resumed"} HostEvent */

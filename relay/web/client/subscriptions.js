@@ -327,7 +327,8 @@ export class Subscriptions {
   #schedule() {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(() => {
+    // Not queueMicrotask, which the fake timers of a test may replace.
+    void Promise.resolve().then(() => {
       this.#isScheduled = false;
       this.#sendDue();
     });

@@ -42,6 +42,7 @@ import { Store } from "./store.js";
  * @property {((connection: Connection) => void) | undefined} [onStatus] called for every change of the connection
  * @property {((error: import("../client/index.js").MessageData<"error">) => void) | undefined} [onError] called for every
  *   error with which the relay answers a request, as for a task that the user may not see
+ * @property {Partial<import("../client/host.js").Host>} [host] parts of the environment to replace, as in tests
  * @property {import("react").ReactNode} [children]
  */
 
@@ -56,14 +57,14 @@ const userOf = new WeakMap();
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */
-export function RelayProvider({ url, token: given, relay, user, onStatus, onError, children }) {
+export function RelayProvider({ url, token: given, relay, user, onStatus, onError, host, children }) {
   const token = user === null ? null : given;
-  const [held, hold] = useState(() => ({ user, relay, store: new Store({ user }) }));
+  const [held, hold] = useState(() => ({ user, relay, store: new Store({ host, user }) }));
   let { store } = held;
   const isAnother = held.user !== user || held.relay !== relay
     || (relay === undefined && typeof token !== "function" && store.isOfAnother(token));
   if (isAnother) {
-    store = new Store({ user, retries: store.retries });
+    store = new Store({ host, user, retries: store.retries });
     hold({ user, relay, store }); // React renders this component again before its children
   }
   useReplaced(store);

@@ -79,7 +79,7 @@ export class Store {
    * @param {User} [environment.user] who the page says its user is; then tokens that cannot be read are that user's
    * @param {Retries} [environment.retries] of the store that this one replaces
    */
-  constructor({ host, frame = nextFrame, user, retries = new Retries() } = {}) {
+  constructor({ host, frame = host?.nextFrame ?? nextFrame, user, retries = new Retries() } = {}) {
     this.#host = { ...browser, ...host };
     this.#frame = frame;
     this.#user = user;

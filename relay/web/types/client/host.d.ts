@@ -10,6 +10,7 @@
  * @property {(url: string | URL, protocols: string[]) => WebSocket} openSocket throws as `new WebSocket`
  * @property {(url: string | URL, init: RequestInit) => Promise<Response>} fetch
  * @property {(event: HostEvent, call: () => void) => () => void} on
+ * @property {(call: () => void) => void} [nextFrame] calls back with the next frame; only the hooks for React use it
  */
 /** @typedef {"online" | "offline" | "visible" | "suspended" | "resumed"} HostEvent */
 /**
@@ -33,5 +34,9 @@ export type Host = {
     openSocket: (url: string | URL, protocols: string[]) => WebSocket;
     fetch: (url: string | URL, init: RequestInit) => Promise<Response>;
     on: (event: HostEvent, call: () => void) => () => void;
+    /**
+     * calls back with the next frame; only the hooks for React use it
+     */
+    nextFrame?: ((call: () => void) => void) | undefined;
 };
 export type HostEvent = "online" | "offline" | "visible" | "suspended" | "resumed";

@@ -3,7 +3,7 @@
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */
-export function RelayProvider({ url, token: given, relay, user, onStatus, onError, children }: RelayProviderProps): import("react").ReactElement;
+export function RelayProvider({ url, token: given, relay, user, onStatus, onError, host, children }: RelayProviderProps): import("react").ReactElement;
 /** @returns {Store} */
 export function useStore(): Store;
 export type AnyRelay = import("../client/index.js").Relay<any>;
@@ -53,6 +53,10 @@ export type UserProps = {
      * error with which the relay answers a request, as for a task that the user may not see
      */
     onError?: ((error: import("../client/index.js").MessageData<"error">) => void) | undefined;
+    /**
+     * parts of the environment to replace, as in tests
+     */
+    host?: Partial<import("../client/host.js").Host> | undefined;
     children?: import("react").ReactNode;
 };
 export type RelayProviderProps = (ConnectionProps | OwnRelayProps) & UserProps;
