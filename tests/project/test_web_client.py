@@ -14,6 +14,9 @@ import pytest
 from support.doc_snippets import GUIDES, blocks
 from support.node_packages import install_client, node_packages
 
+from relay.protocol.types import LIFECYCLE_FIELDS, STAGES
+from relay.tasks.mapping import EVENT_TYPES, STATUSES
+
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "relay" / "web"
 TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
@@ -22,6 +25,7 @@ TYPED_PROGRAMS = sorted((ROOT / "tests" / "web" / "typescript").glob("*.ts*"))
 CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
 VIEW_MODULES = sorted((WEB / "view").rglob("*.js"))
 REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
+TESTING_MODULES = sorted((WEB / "testing").rglob("*.js"))
 DASHBOARD_MODULES = sorted((WEB / "dashboard").rglob("*.js"))
 ADMIN_MODULES = sorted((WEB / "admin").rglob("*.js"))
 
@@ -78,7 +82,7 @@ def test_an_entry_of_react_begins_with_the_mark_for_next_js(entry: str) -> None:
 
 def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     run(*tsc, "--noEmit", cwd=WEB)
-    modules = CLIENT_MODULES + VIEW_MODULES + REACT_MODULES
+    modules = CLIENT_MODULES + VIEW_MODULES + REACT_MODULES + TESTING_MODULES
     assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
@@ -112,7 +116,7 @@ def test_an_application_in_typescript_finds_the_types(
 
 
 def test_the_client_writes_nothing_to_the_console_and_has_no_dependency() -> None:
-    for path in CLIENT_MODULES:
+    for path in CLIENT_MODULES + TESTING_MODULES:
         text = path.read_text("utf-8")
         assert "console" not in text, path
         assert all(name.startswith(".") for name in imports(text)), path
@@ -186,6 +190,16 @@ def imports(text: str) -> list[str]:
     return re.findall(r"""(?:from|import) ["']([^"']+)""", text)
 
 
+def test_the_fake_relay_has_the_default_mapping(node: str) -> None:
+    program = f"import * as stages from {json.dumps((WEB / 'testing' / 'stages.js').as_uri())}; " + (
+        "console.log(JSON.stringify([stages.EVENT_TYPES, stages.STATUSES, stages.LIFECYCLE_FIELDS]))"
+    )
+    done = subprocess.run([node, "--input-type=module", "-e", program], capture_output=True, check=True)
+    tables = (EVENT_TYPES, STATUSES, LIFECYCLE_FIELDS)
+    mapping = [{STAGES[kind]: list(names) for kind, names in table.items()} for table in tables]
+    assert json.loads(done.stdout) == mapping
+
+
 def test_the_lock_names_no_registry() -> None:
     assert "://" not in (WEB / "package-lock.json").read_text()
     package = json.loads((WEB / "package.json").read_text())
@@ -205,7 +219,9 @@ def test_the_wheel_contains_the_client_and_none_of_its_tools(tsc: tuple[str, str
     # then the wheel contains nothing of them.
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
-    assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react")} <= set(names)
+    assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react", "testing")} <= set(names)
     assert {f"relay/web/{part}" for part in pages()} <= set(names)
-    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "view", "react")} <= set(names)
+    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "view", "react", "testing")} <= set(
+        names
+    )
     assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]
