@@ -15,7 +15,7 @@ from relay.client.close_codes import judge
 from relay.client.debug import DebugReport
 from relay.client.events import Connected, ConnectionRefused, Disconnected, Item, Message, Position
 from relay.client.tokens import TokenSource
-from relay.client.views import TaskList, Timeline
+from relay.client.views import ListState, TaskList, Timeline, TimelineState
 from relay.protocol.types import ABNORMAL
 
 __all__ = [
@@ -26,10 +26,12 @@ __all__ = [
     "DebugReport",
     "Disconnected",
     "Item",
+    "ListState",
     "Message",
     "Position",
     "TaskList",
     "Timeline",
+    "TimelineState",
     "TokenSource",
     "connect",
     "judge",

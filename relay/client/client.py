@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from relay.client.address import websocket_url
 from relay.client.debug import DebugReport, Notes, rooms_of, token_times
@@ -18,7 +18,7 @@ from relay.client.reconnector import Reconnector
 from relay.client.subscriptions import Outcome, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
 from relay.client.typed_messages import Callback, TypedMessages, Unsubscribe
-from relay.client.views import TaskList, Timeline
+from relay.client.views import ErrorState, TaskList, Timeline
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, Claims, Kind
 
 # At this many items the client stops reading, so TCP back-pressure shows the relay a slow reader.
@@ -230,7 +230,7 @@ class Client(TypedMessages):
         if view is None:
             return
         if outcome.effect == "end":
-            view.end(str(message.data.get("code")))
+            view.end(cast(ErrorState, str(message.data.get("code"))))
         elif isinstance(view, Timeline) and outcome.effect == "clear":
             view.clear()
         else:

@@ -9,12 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, Literal, cast
 
 from relay.client.events import Message, Position
 from relay.protocol.types import Event, Kind, TaskSummary
 
-LOADING, READY = "loading", "ready"
+# The codes of `ErrorCode` as a type. A newer relay may refuse a join with another code.
+ErrorState = Literal[
+    "bad_message",
+    "unknown_type",
+    "bad_request",
+    "forbidden",
+    "rate_limited",
+    "too_many_tasks",
+    "feature_disabled",
+    "unavailable",
+    "internal",
+]
+ListState = Literal["loading", "ready", "left"] | ErrorState
+TimelineState = Literal["loading", "ready", "left", "deleted", "revoked"] | ErrorState
+
+LOADING: Final = "loading"
+READY: Final = "ready"
 _OPEN_STATES = (LOADING, READY)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
@@ -29,7 +45,7 @@ class Timeline:
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
-        self.state = LOADING
+        self.state: TimelineState = LOADING
         self.task: TaskSummary | None = None  # None before the first `task:state` and after the end
         self.start = 0  # index of the first event held; above 0 if joined from a position
         self.events: list[Event | None] = []  # None: the array has no element at this index
@@ -104,7 +120,7 @@ class Timeline:
             case Kind.REVOKED, _:
                 self.end("revoked")
 
-    def end(self, state: str) -> None:
+    def end(self, state: TimelineState) -> None:
         """End the view with this state and drop its content."""
         # Keep "deleted": it says more than the "forbidden" that answers a later join of the deleted task.
         self.state = self.state if self.has_ended else state
@@ -136,7 +152,7 @@ class TaskList:
     """
 
     def __init__(self) -> None:
-        self.state = LOADING
+        self.state: ListState = LOADING
         self._by_id: dict[str, TaskSummary] = {}
         self._incoming: dict[
             str, TaskSummary
@@ -178,7 +194,7 @@ class TaskList:
                 self._by_id.pop(task_id, None)
                 self._sorted = None
 
-    def end(self, state: str) -> None:
+    def end(self, state: ListState) -> None:
         """End the view with this state and drop its content."""
         self.state = self.state if self.has_ended else state
         self._by_id, self._incoming, self._sorted = {}, {}, None

@@ -34,7 +34,10 @@ def listen(relay: Client) -> Callable[[], None]:
 async def failures() -> None:
     async with connect("https://relay.example", "token") as relay:
         listen(relay)
-        relay.join_dashboard()
+        board, task = relay.join_dashboard(), relay.join_task("t1")
+        print(board.state == "ready", task.state in ("deleted", "forbidden"))
+        print(board.state == "redy")  # type: ignore[comparison-overlap]
+        print(task.state == "closed")  # type: ignore[comparison-overlap]
         async for message in relay.messages("task:failed"):
             show(message.data, message)
             message.data["prUrl"]  # type: ignore[typeddict-item]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from support.fake_relay import FakeRelay, drop, event
 
 from relay.client import Client, Disconnected, Message, Position, TaskList, Timeline, connect
+from relay.client.views import ErrorState
+from relay.protocol.types import ErrorCode
 
 
 def quick(relay: FakeRelay) -> Client:
@@ -233,3 +235,7 @@ def test_a_timeline_rewritten_before_its_second_join_drops_its_earlier_events() 
     shown(view, state(0, ["x"], reset=True))
     view.begin(Position(2, "h2"))
     assert (shown(view, state(2, ["c"])).start, view.events) == (2, ["c"])
+
+
+def test_the_states_of_the_views_name_every_code_of_an_error() -> None:
+    assert set(get_args(ErrorState)) == set(ErrorCode)
