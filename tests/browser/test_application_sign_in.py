@@ -82,8 +82,8 @@ def test_a_sign_out_in_the_application_signs_all_tabs_out_and_a_sign_in_brings_t
     office.app.ttl_s = SHORT_S
     office.page.goto(office.url)
     expect(row(office.page, task_id)).to_be_visible()
-    office.page.evaluate("localStorage.setItem('relay.v1.alice.marks', '1')")
-    office.page.evaluate("localStorage.setItem('relay.v1.bob.marks', '1')")
+    office.page.evaluate("localStorage.setItem('relay.v1 /live/ alice.marks', '1')")
+    office.page.evaluate("localStorage.setItem('relay.v1 /live/ bob.marks', '1')")
     # When she signs out in the application,
     office.app.sign_out()
     # then all tabs say so once one of them asks, show nothing of hers, and forget what they remembered of her.
@@ -92,7 +92,7 @@ def test_a_sign_out_in_the_application_signs_all_tabs_out_and_a_sign_in_brings_t
         expect(page.locator("#notice").get_by_role("link", name="Sign in")).to_be_visible()
         assert row(page, task_id).count() == 0
     until(lambda: not marks(office), "her marks are forgotten")
-    assert office.page.evaluate("localStorage.getItem('relay.v1.bob.marks')") == "1"
+    assert office.page.evaluate("localStorage.getItem('relay.v1 /live/ bob.marks')") == "1"
     # When she signs in again in one tab,
     other.get_by_role("link", name="Sign in").click()
     # then both go on.
@@ -101,7 +101,7 @@ def test_a_sign_out_in_the_application_signs_all_tabs_out_and_a_sign_in_brings_t
 
 
 def marks(office: Office) -> str | None:
-    found: str | None = office.page.evaluate("localStorage.getItem('relay.v1.alice.marks')")
+    found: str | None = office.page.evaluate("localStorage.getItem('relay.v1 /live/ alice.marks')")
     return found
 
 

@@ -193,3 +193,38 @@ test("of 5,000 tasks the 2,000 that changed their stage last are remembered, and
   assert.equal(kept.length, 2_000);
   assert.equal(kept[0], "task-4998");
 });
+
+test("what was read stays read while the storage is full", () => {
+  forUser("alice");
+  const marks = marksOf(tasksOf(2));
+  leave();
+  const changed = tasksOf(2).map((each) => ({ ...each, eventCount: 2 }));
+  localStorage.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
+  for (const each of changed) {
+    marks.read([each]);
+    leave(); // as after some time, too
+  }
+  assert.deepEqual(changed.filter((each) => marks.isUnread(each)), []);
+});
+
+test("a task that came to several tabs is not unread again once one of them has read it", () => {
+  forUser("alice");
+  const [visible, hidden] = [marksOf([]), marksOf([])];
+  const came = task("new");
+  for (const marks of [visible, hidden]) marks.arrived(came);
+  visible.read([came]);
+  leave(); // both remember what they have, the hidden one last: its timers come late
+  assert.ok(!marksOf([]).isUnread(came));
+});
+
+test("times of a clock that was wrong, or of nobody, are not believed", () => {
+  const tomorrow = Date.now() + 86_400_000;
+  for (const time of [tomorrow, 1e300, -1, "now", null]) {
+    forUser("alice");
+    memory.set("stays", [["task-0", "analyzing", time, "in-progress", time]]);
+    memory.set("marks", { since: time, isComplete: true, read: [["task-1", "other"]] });
+    const { stageAt, sectionAt } = new Stays().take(task("task-0"), "analyzing", "in-progress", "first");
+    assert.deepEqual([stageAt, sectionAt], [Date.parse(LONG_AGO), Date.parse(LONG_AGO)], String(time));
+    assert.ok(!marksOf([task("task-1")]).isUnread(task("task-1")), String(time)); // as on a first visit
+  }
+});

@@ -6,7 +6,7 @@ import { FakeStorage } from "./fake-storage.js";
 
 const heard = new EventTarget();
 globalThis.addEventListener = (type, listener) => heard.addEventListener(type, listener);
-const { Memory } = await import("../../relay/web/dashboard/memory.js");
+const { isPast, Memory } = await import("../../relay/web/dashboard/memory.js");
 
 function memoryOf(sub, storage = (globalThis.localStorage = new FakeStorage())) {
   globalThis.localStorage = storage;
@@ -82,4 +82,34 @@ test("a listener is called for a change in another tab and for another user, and
   memory.open("bob");
   setElsewhere(null);
   assert.deepEqual(seen, ["theirs", 1, 1]);
+});
+
+test("pages of two relays under two paths of one origin keep to themselves", () => {
+  const root = memoryOf("alice");
+  const others = ["/live/", "/live/2/"].map((path) => new Memory(path));
+  for (const [index, memory] of others.entries()) {
+    memory.open("alice");
+    assert.equal(memory.get("marks"), undefined);
+    memory.set("marks", index);
+  }
+  root.set("marks", "root");
+  assert.deepEqual([root, ...others].map((memory) => memory.get("marks")), ["root", 0, 1]);
+  others[0].forget();
+  assert.deepEqual([root, ...others].map((memory) => memory.get("marks")), ["root", undefined, 1]);
+  assert.deepEqual(Object.keys(localStorage).sort(), ["relay.v1 /live/2/ alice.marks", "relay.v1.alice.marks"]);
+});
+
+test("a value is said to be kept only if it is", () => {
+  const memory = memoryOf("alice");
+  assert.ok(memory.set("marks", 1));
+  assert.ok(!memory.set("marks", "a".repeat(1_000_000)));
+  assert.ok(!memoryOf("").set("marks", 1));
+  const full = memoryOf("alice", { getItem: () => null, setItem: () => { throw new DOMException("full", "QuotaExceededError"); } });
+  assert.ok(!full.set("marks", 1));
+});
+
+test("a remembered time is one that has been", () => {
+  const now = Date.now();
+  for (const time of [0, now, now + 1000]) assert.ok(isPast(time), String(time));
+  for (const time of [now + 86_400_000, 1e300, Infinity, NaN, -1, "5", null, undefined]) assert.ok(!isPast(time), String(time));
 });

@@ -7,6 +7,7 @@ import { find } from "./dom.js";
 import { say } from "./language.js";
 import { memory } from "./memory.js";
 import { askToNotify, canNotify, notify, onNotificationClick, withdraw, withdrawFor } from "./notifications.js";
+import { pagePath } from "./page-path.js";
 import { addressOf } from "./row.js";
 import { Tabs } from "./tabs.js";
 
@@ -191,7 +192,7 @@ export class Attention {
  * @param {string} sub the user
  */
 function tagOf(of, sub) {
-  return `${new URL(".", location.href).pathname} ${sub} ${of}`;
+  return `${pagePath} ${sub} ${of}`;
 }
 
 /**

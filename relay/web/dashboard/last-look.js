@@ -2,9 +2,9 @@
 // When the reader last looked at the page, and since when they have been away: remembered, and shared between tabs.
 //
 // A page counts as looked at once it was visible for some seconds. A reader who was away for some minutes, because the
-// page was hidden or closed, is told what happened since the last look, until they have seen that.
+// page was hidden or closed or the machine slept, is told what happened since the last look, until they have seen that.
 
-import { memory } from "./memory.js";
+import { isPast, memory } from "./memory.js";
 
 const NAME = "look";
 const LOOKED_MS = 5_000; // visible for this long
@@ -27,6 +27,7 @@ export class LastLook {
   #last = null;
   #visibleAt = document.hidden ? Infinity : Date.now();
   #savedAt = 0;
+  #tickedAt = Date.now();
   #hasBegun = false;
   #changed;
 
@@ -53,6 +54,10 @@ export class LastLook {
 
   /** Called every second while the page is visible. */
   tick() {
+    const now = Date.now();
+    const hasSlept = now - this.#tickedAt >= AWAY_MS;
+    this.#tickedAt = now;
+    if (hasSlept) this.#visibilityChanged(); // a machine that sleeps does not hide the page before
     this.#look(false);
   }
 
@@ -78,7 +83,7 @@ export class LastLook {
       this.#visibleAt = Infinity;
       return;
     }
-    this.#visibleAt = Date.now();
+    this.#visibleAt = this.#tickedAt = Date.now();
     if (this.since === null) return;
     this.#returned();
     this.#changed();
@@ -107,9 +112,9 @@ export class LastLook {
 
   #read() {
     const stored = memory.get(NAME);
-    if (!Number.isFinite(stored?.since)) return;
+    if (!isPast(stored?.since)) return;
     this.since = stored.since;
-    this.backAt = Number.isFinite(stored.backAt) ? stored.backAt : null;
-    this.#last = Number.isFinite(stored.last) ? stored.last : null;
+    this.backAt = isPast(stored.backAt) ? stored.backAt : null;
+    this.#last = isPast(stored.last) ? stored.last : null;
   }
 }

@@ -5,7 +5,7 @@
 // list in a browser everything counts as read. Marks are remembered in the browser and shared between its tabs.
 
 import { parseTime, stageOf } from "../view/index.js";
-import { fitting, memory } from "./memory.js";
+import { fitting, isPast, memory } from "./memory.js";
 import { bornAt } from "./stays.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
@@ -99,6 +99,7 @@ export class Marks {
   clear() {
     this.#saveNow();
     this.#marks.clear();
+    this.#unsaved.clear();
     this.#since = null;
   }
 
@@ -122,10 +123,10 @@ export class Marks {
     // Another tab may have set marks as well, so only our own are written over what is there.
     const stored = remembered();
     if (stored) this.#merge(stored);
-    this.#unsaved.clear();
     const read = fitting([...this.#marks].reverse(), MARKS_MAX).reverse();
     this.#isComplete &&= read.length === this.#marks.size;
-    memory.set(NAME, { since: this.#since, isComplete: this.#isComplete, read });
+    const isKept = memory.set(NAME, { since: this.#since, isComplete: this.#isComplete, read });
+    if (isKept) this.#unsaved.clear(); // otherwise they have to outlive the next reading of what is stored
   }
 
   #readAgain() {
@@ -137,7 +138,8 @@ export class Marks {
 
   /** @param {Stored} stored */
   #merge({ since, isComplete, marks }) {
-    for (const [taskId, mark] of this.#unsaved) put(marks, taskId, mark);
+    // A task that only came is not unread again if another tab has read it meanwhile.
+    for (const [taskId, mark] of this.#unsaved) if (mark !== NEVER_SEEN || !marks.has(taskId)) put(marks, taskId, mark);
     this.#marks = marks;
     this.#since = since;
     this.#isComplete &&= isComplete;
@@ -169,7 +171,7 @@ function put(map, key, value) {
 /** @returns {Stored | undefined} */
 function remembered() {
   const stored = memory.get(NAME);
-  if (!Number.isFinite(stored?.since) || !Array.isArray(stored.read)) return undefined;
+  if (!isPast(stored?.since) || !Array.isArray(stored.read)) return undefined;
   const isMark = (/** @type {unknown} */ entry) => {
     return Array.isArray(entry) && entry.length === 2 && entry.every((part) => typeof part === "string");
   };

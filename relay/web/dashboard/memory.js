@@ -1,6 +1,7 @@
 // @ts-check
 // What this browser remembers for a user: one JSON value for each name, in localStorage under
-// `relay.v1.<sub>.<name>`, where all tabs of the user find it. Nothing of it is ever sent.
+// `relay.v1.<sub>.<name>`, where all tabs of the user find it; under a path, as `/live/`, it is
+// `relay.v1 /live/ <sub>.<name>`. Nothing of it is ever sent.
 //
 //   const sort = memory.get("orders") ?? {};
 //   memory.set("orders", { failed: "newest" });
@@ -9,16 +10,21 @@
 // What a value holds is its owner's choice: read it as untrusted, because an earlier version of the page, or the
 // reader, may have written it. Keep no text of a task in it: what is here outlives the right to see the task.
 
-const PREFIX = "relay.v1.";
+import { pagePath } from "./page-path.js";
+
 const CHARACTERS_MAX = 200_000; // of one value: browsers allow about 5 million for everything of an origin
+const CLOCK_MS = 60_000; // a clock that was corrected by so little was not wrong
 
 export class Memory {
+  #beginning;
   /** @type {string | null} The beginning of this user's keys; null until the user is known. */
   #prefix = null;
   /** @type {Map<string, Set<() => void>>} By name. */
   #listeners = new Map();
 
-  constructor() {
+  /** @param {string} [path] the one under which the page is served */
+  constructor(path = pagePath) {
+    this.#beginning = path === "/" ? "relay.v1." : `relay.v1 ${path} `;
     addEventListener("storage", ({ key }) => this.#changedElsewhere(key));
   }
 
@@ -27,7 +33,7 @@ export class Memory {
    * @param {string} sub the user; "" for nobody
    */
   open(sub) {
-    const prefix = sub === "" ? null : `${PREFIX}${sub}.`;
+    const prefix = sub === "" ? null : `${this.#beginning}${sub}.`;
     if (prefix === this.#prefix) return;
     this.#prefix = prefix;
     this.#callAll();
@@ -52,15 +58,18 @@ export class Memory {
    * the storage: then the page works, and forgets with the next reload.
    * @param {string} name without a dot
    * @param {unknown} value undefined removes it
+   * @returns {boolean} whether it is kept
    */
   set(name, value) {
-    if (this.#prefix === null) return;
+    if (this.#prefix === null) return false;
     const text = JSON.stringify(value);
     try {
       if (text === undefined) localStorage.removeItem(this.#prefix + name);
       else if (text.length <= CHARACTERS_MAX) localStorage.setItem(this.#prefix + name, text);
+      else return false;
+      return true;
     } catch {
-      // Full or refused.
+      return false; // full or refused
     }
   }
 
@@ -114,6 +123,16 @@ export function fitting(entries, countMax) {
   const first = entries.slice(0, countMax);
   const end = first.findIndex((entry) => !fits(entry));
   return end < 0 ? first : first.slice(0, end);
+}
+
+/**
+ * Whether a remembered value is a time that has been, in ms since the epoch. One in the future is of a clock that was
+ * wrong then: it would hide for long what is new.
+ * @param {unknown} value untrusted
+ * @returns {value is number}
+ */
+export function isPast(value) {
+  return typeof value === "number" && value >= 0 && value <= Date.now() + CLOCK_MS;
 }
 
 /** The memory of this page. */

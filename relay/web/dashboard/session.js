@@ -8,6 +8,7 @@
 
 import { isSameUser } from "../client/index.js";
 import { applicationToken } from "./application-token.js";
+import { pagePath } from "./page-path.js";
 import { TokenTabs } from "./token-tabs.js";
 
 const FRAGMENT = "#token=";
@@ -16,7 +17,7 @@ export class Session {
   #tokenUrl;
   #onOther;
   #onNews;
-  #key = `relay.token ${new URL(".", location.href).pathname}`;
+  #key = `relay.token ${pagePath}`;
   #linked; // the token of a link; "" for none
   #refused = ""; // the token of a link that the relay refused last
   #isEnding = false; // the token that the connection has

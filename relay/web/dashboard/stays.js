@@ -9,7 +9,7 @@
 // The row of a task, its head and the order of the list all show this one time.
 
 import { enteredAt, enteredByEvents, parseTime, stageOf } from "../view/index.js";
-import { fitting, memory } from "./memory.js";
+import { fitting, isPast, memory } from "./memory.js";
 
 /** @import { Event, TaskSummary } from "../client/index.js" */
 /**
@@ -174,7 +174,7 @@ function remembered() {
   for (const entry of Array.isArray(entries) ? entries : []) {
     if (!Array.isArray(entry)) continue;
     const [taskId, stage, stageAt, section, sectionAt, isStageKnown, isSectionKnown] = entry;
-    if (!Number.isFinite(stageAt) || !Number.isFinite(sectionAt)) continue;
+    if (!isPast(stageAt) || !isPast(sectionAt)) continue;
     const known = { isStageKnown: isStageKnown === 1, isSectionKnown: isSectionKnown === 1 };
     stays.set(taskId, { stage, stageAt, section, sectionAt, ...known });
   }

@@ -4,8 +4,7 @@
 // Both are Web Locks: a tab that crashes or is closed holds none, so nothing has to be cleaned up. Where a browser has
 // no locks, as on a page without https, each tab speaks for itself; there are no notifications there anyway.
 
-// Another relay of this origin, under another path, is another page with other tasks.
-const OWN = ` ${new URL(".", location.href).pathname}`;
+import { pagePath } from "./page-path.js";
 
 export class Tabs {
   /** Whether this tab speaks for all tabs of the user. */
@@ -13,7 +12,7 @@ export class Tabs {
 
   /** The user; "" for nobody. */
   #sub = "";
-  #channel = channel(`relay.looked${OWN}`);
+  #channel = channel(`relay.looked ${pagePath}`);
   #stopSpeaking = () => {};
   #stopLooking = () => {};
 
@@ -83,7 +82,7 @@ export class Tabs {
  * @param {string} what
  */
 function nameOf(sub, what) {
-  return `relay.v1${OWN} ${sub}.${what}`;
+  return `relay.v1 ${pagePath} ${sub}.${what}`;
 }
 
 /** @returns {Promise<Set<string | undefined>>} by name, none where the browser refuses locks, as in some frames */

@@ -5,6 +5,8 @@
 // - Only pages of this origin and this path hear it: another relay of the origin has other tokens.
 // - Where the browser refuses the channel, as in some frames, this tab is alone and everything else works.
 
+import { pagePath } from "./page-path.js";
+
 const FIRST_WITHIN_MS = 400; // without an answer by then, no other tab has a token
 const MORE_WITHIN_MS = 80; // after the first answer, others come at once or not at all
 
@@ -34,7 +36,7 @@ export class TokenTabs {
    */
   constructor(own) {
     this.#own = own;
-    this.#name = `relay.tabs ${new URL(".", location.href).pathname}`;
+    this.#name = `relay.tabs ${pagePath}`;
     this.#open();
     // A page with an open channel may not be kept for "back".
     addEventListener("pagehide", () => this.#close());
