@@ -304,7 +304,7 @@ def test_a_reader_who_was_away_is_told_what_happened(page: Page, site: Any) -> N
     # When some tasks change, and the reader comes back after a while,
     for title, status in (("Done", "merged"), ("Broken", "failed"), ("Asked", "clarification_needed")):
         set_status(site, title, status)
-        expect(page.locator(f'[data-status="{status}"]').first).to_be_visible()
+        expect(page.locator(f'.row:has([data-status="{status}"])').filter(has_text=title)).to_be_visible()
     set_status(site, "Moved", "dispatched")
     push(site, "Logged", "log")
     looked_at = come_back_after(page, 40)
