@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboard import detail, entry, open_row, row, write_task
 from playwright.sync_api import Locator, Page, expect
+from timeline_events import TRACEBACK
 
 
 def height_of(locator: Locator) -> float:
@@ -15,7 +16,11 @@ def height_of(locator: Locator) -> float:
 def test_what_cannot_be_seen_is_no_name(page: Page, site: Any) -> None:
     blank = {"title": " \u200b", "createdBy": "\u2060", "status": "\u00ad", "members": ["alice"]}
     task_id = write_task(site, **blank, events=[{"type": "\u200b\ufeff", "message": "x"}, {"type": " "}])
+    failed = write_task(
+        site, title="Export", createdBy="bob", status="failed", members=["alice"], error=TRACEBACK
+    )
     site.open()
+    expect(row(page, failed).locator(".waits")).to_have_text("concerns bob")
     expect(row(page, task_id).locator(".row-title")).to_have_text("Untitled")
     expect(row(page, task_id).locator(".badge")).to_have_text("Created")
     expect(row(page, task_id).locator(".creator")).to_be_hidden()
@@ -23,6 +28,8 @@ def test_what_cannot_be_seen_is_no_name(page: Page, site: Any) -> None:
     expect(detail(page, task_id).locator(".task-title")).to_have_text("Untitled")
     expect(page.locator(".task-by")).to_be_hidden()
     expect(page.locator(".kind")).to_have_text(["All 2", "Event 2"])
+    open_row(page, failed)  # what failed stands in the last line of its traceback
+    expect(page.locator(".error-headline")).to_have_text("KeyError: 'half_up'")
 
 
 def test_no_name_pushes_away_what_is_read_or_leaves_its_place(page: Page, site: Any) -> None:
@@ -75,4 +82,8 @@ def test_without_the_colours_of_the_page_one_sees_what_is_open_and_chosen(site: 
         assert chosen.evaluate(styles) != other.evaluate(styles), chosen
     steps = page.locator(".steps li")
     assert steps.first.evaluate(before) != steps.last.evaluate(before)
-    assert page.locator(".chip-dot").evaluate(styles)[1] != page.locator(".chip").evaluate(styles)[1]
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert page.locator(".chip-dot").evaluate(styles)[1] == ink
+    colour = "element => getComputedStyle(element).color"
+    pressed = page.locator(".kind[aria-pressed='true']")
+    assert pressed.locator(".count").evaluate(colour) == pressed.evaluate(colour) != ink

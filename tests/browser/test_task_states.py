@@ -104,6 +104,9 @@ def test_an_unknown_task_leaves_a_way_on_and_opens_by_itself_once_it_may_be_seen
     expect(empty.get_by_role("button", name="Try again")).to_be_visible()
     site.tasks.update_one({}, {"$set": {"members": ["alice"]}})
     expect(detail(page, task_id).locator(".task-title")).to_have_text("Bob's")
+    page.goto(f"{site.url}/#/tasks/%E0%A4")  # the beginning of a link
+    expect(empty).to_have_attribute("data-state", "forbidden")
+    expect(empty).to_be_visible()
 
 
 @pytest.mark.parametrize(
