@@ -29,6 +29,9 @@ def test_j_and_k_open_the_next_task_beside_the_list_and_back_leads_to_before(pag
     page.keyboard.press("ArrowDown")  # the arrows move the focus alone
     expect(title_of(page, first)).to_be_focused()
     expect(detail(page, second)).to_be_visible()
+    locked = "key => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))"
+    page.evaluate(locked, "J")  # with the lock of capital letters
+    expect(detail(page, first)).to_be_visible()
     page.go_back()
     expect(page.locator("article.task")).to_be_hidden()
 

@@ -35,13 +35,22 @@ export function listenToKeys({ move, step, next, copy, find: findInTimeline = ()
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isComposing(event) || document.querySelector("dialog[open], :popover-open")) return;
     if (event.key === "Escape") return leave();
-    const action = actions.get(event.key);
+    const key = withoutLock(event);
+    const action = actions.get(key);
     if (!action || isItsOwn(event)) return;
     event.preventDefault();
-    if (event.repeat && (ONCE.has(event.key) || performance.now() - actedAt < HELD_MS)) return;
+    if (event.repeat && (ONCE.has(key) || performance.now() - actedAt < HELD_MS)) return;
     actedAt = performance.now();
     action();
   });
+}
+
+/**
+ * The key as it is without the lock of capital letters.
+ * @param {KeyboardEvent} event
+ */
+function withoutLock({ key, shiftKey }) {
+  return key.length === 1 && !shiftKey ? key.toLowerCase() : key;
 }
 
 /**
