@@ -25,6 +25,7 @@ from scripts import (
     generated_board,
     generated_chart,
     generated_deployment,
+    generated_go,
     generated_javascript,
     generated_overloads,
     generated_states,
@@ -137,6 +138,7 @@ GENERATORS: dict[str, Callable[[str], str]] = {
 WHOLE: dict[Path, Callable[[], str]] = {
     **generated_javascript.FILES,
     ROOT / "relay" / "client" / "typed_messages.py": generated_overloads.typed_messages,
+    ROOT / "examples" / "go" / "relay" / "types.go": generated_go.types,
     ROOT / ".github" / "figures.svg": generated_chart.svg,
     **generated_deployment.WHOLE,
     **generated_board.WHOLE,

@@ -5,33 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Sequence
 
 import pytest
 from support.clients import python_client
 from support.clients.node_clients import node_clients
+from support.clients.verdicts import PATIENCE_S, faults
 from support.clients.wrong_client import FaultName, wrong
 from support.command_process import run
 
-from relay.cli.conformance.client import Launch
-from relay.cli.conformance.run import choose, examine
+from relay.cli.conformance.run import choose
 from relay.cli.conformance.run import run as conformance
 from relay.cli.conformance.scenarios import ALL
 from relay.errors import StartupError
-
-PATIENCE_S = 30.0  # on a busy machine; a client without a fault never needs it
-
-
-async def faults(
-    launch: Launch, names: Sequence[str] = (), without: Sequence[str] = (), patience_s: float = PATIENCE_S
-) -> list[str]:
-    """The faults of the client in these scenarios, by default in all, with the name of the scenario before each."""
-    played = examine(launch, choose(names, without), patience_s=patience_s, at_once=len(ALL))
-    return [
-        f"{one.scenario.name}: {fault.sentence} ({fault.section})"
-        async for one in played
-        for fault in one.faults
-    ]
 
 
 @pytest.mark.parametrize("kind", ["browser", "react"])
