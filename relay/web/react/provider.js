@@ -61,8 +61,8 @@ export function RelayProvider({ url, token: given, relay, user, onStatus, onErro
   const token = user === null ? null : given;
   const [held, hold] = useState(() => ({ user, relay, store: new Store({ host, user }) }));
   let { store } = held;
-  const isAnother = held.user !== user || held.relay !== relay
-    || (relay === undefined && typeof token !== "function" && store.isOfAnother(token));
+  const isAnother = !Object.is(held.user, user) || held.relay !== relay
+    || (relay === undefined && typeof token !== "function" && token !== store.token && store.isOfAnother(token));
   if (isAnother) {
     store = new Store({ host, user, retries: store.retries });
     hold({ user, relay, store }); // React renders this component again before its children

@@ -101,6 +101,10 @@ export class Store {
     return this.#user === undefined || !token || subjectOf(token) !== undefined;
   }
 
+  get token() {
+    return this.#source.token;
+  }
+
   /**
    * A token, none, or a function that returns one.
    *

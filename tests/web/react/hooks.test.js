@@ -197,6 +197,17 @@ test("another user, or another connection, starts anew at once, and what compone
   other.close();
 });
 
+test("rendering again with the same token changes nothing, even where the client sends it without its newline", async () => {
+  const page = given("t");
+  const [list, List] = probe(() => hooks.useDashboardSubscription().state);
+  for (let time = 0; time < 3; time += 1) {
+    await page.render(h(RelayProvider, { url, token: "opaque\n" }, List));
+    await page.pass();
+  }
+  assert.deepEqual([list.value, page.world.sockets.map(({ token }) => token)], ["ready", ["opaque"]]);
+  await page.end();
+});
+
 test("components wait below Suspense until their task is there, and again for another task or user", async () => {
   const page = given("alice/t", "alice/u", "bob/t");
   page.relay.maySee = (given, taskId) => taskId.startsWith(given.split("-")[0]);

@@ -68,6 +68,7 @@ async function play(way, seed) {
   const pick = (some) => some[Math.floor(random() * some.length)];
   const page = given(...TASKS);
   const greet = page.world.onSocket;
+  page.relay.blocked = random() < 0.3; // then it polls
   page.relay.maySee = (token, taskId) => userOf(token) === taskId.split("/")[0];
   page.world.onSocket = (socket) => {
     const welcome = socket.welcome.bind(socket);

@@ -37,6 +37,7 @@ export class Store {
      * @param {MaybeToken | GetToken} token
      */
     set token(token: MaybeToken | GetToken);
+    get token(): MaybeToken | GetToken;
     /**
      * Connects, or stays connected, until one second after the returned function is called. For another address, it
      * connects there and joins everything that is watched.
