@@ -31,6 +31,40 @@ OVERLAPS = """() => {
     .map(([other]) => `${name} and ${other}`));
 }"""
 
+# The texts of the header that are not shown as a whole, with the button of a reader who was away.
+CUT = """(told) => {
+  const away = document.querySelector("#away");
+  away.hidden = false;
+  away.firstChild.textContent = told[0];
+  away.dataset.short = told[1];
+  const canvas = document.createElement("canvas").getContext("2d");
+  const room = (element, style) => element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const found = [];
+  for (const element of document.querySelectorAll(".top *")) {
+    const isSeen = element.checkVisibility({ visibilityProperty: true });
+    if (!isSeen || element.closest("[popover], .search-help, .unseen")) continue;
+    const style = getComputedStyle(element);
+    const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (own && element.getBoundingClientRect().width > 1) {
+      const range = document.createRange();
+      range.selectNodeContents(element);
+      const { width } = range.getBoundingClientRect();
+      for (let at = element; !at.matches(".top"); at = at.parentElement) {
+        const of = getComputedStyle(at);
+        const exact = at.getBoundingClientRect().width - at.offsetWidth;
+        if (of.overflowX !== "visible" && width > room(at, of) + exact + .1) found.push(element.textContent);
+      }
+    }
+    const said = [getComputedStyle(element, "::after").content.match(/^"(.+)"$/)?.[1], element.placeholder];
+    for (const text of said.filter(Boolean)) {
+      Object.assign(canvas, { font: style.font, letterSpacing: style.letterSpacing });
+      const exact = element.getBoundingClientRect().width - element.offsetWidth;
+      if (canvas.measureText(text).width > room(element, style) + exact + .1) found.push(text);
+    }
+  }
+  return found;
+}"""
+
 
 def height(page: Page) -> float:
     measured: float = page.evaluate("document.querySelector('.top').getBoundingClientRect().height")
@@ -100,3 +134,18 @@ def test_on_a_phone_the_search_lies_behind_a_button_in_a_header_of_two_lines(sit
     page.locator('[data-filter="failed"]').tap()
     expect(page.locator("#list")).to_be_visible()
     expect(page.locator(".row")).to_have_count(1)
+
+
+def test_no_text_of_the_header_is_cut_at_any_width(site: Any) -> None:
+    site.tasks.insert_many({"title": "Done", "createdBy": "alice", "status": "merged"} for _ in range(1152))
+    for language, told in (
+        ("en", ["20 since 28 Nov, 19:40", "20 new"]),
+        ("de", ["20 seit 28. Nov., 19:40", "20 neu"]),
+    ):
+        page = site.another(viewport={"width": 1600, "height": 600})
+        page.goto(f"{site.url}/?lang={language}#token={token('alice')}")
+        expect(page.locator('[data-filter="completed"] .count')).to_have_text("1152")
+        for width in (360, 390, 480, 640, 700, 720, 800, 840, 920, 980, 1080, 1100, 1180, 1240, 1360, 1600):
+            page.set_viewport_size({"width": width, "height": 600})
+            assert page.evaluate(CUT, told) == [], (language, width)
+            assert page.evaluate(OVERLAPS) == [], (language, width)

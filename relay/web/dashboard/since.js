@@ -78,7 +78,10 @@ export class SinceView {
     const time = hourAndMinute(since);
     const isOpen = this.#popover.matches(":popover-open");
     this.#button.hidden = !isOpen && (backAt === null || count === 0);
-    setText(find("span", this.#button), say("since.button", { count, time }));
+    const told = say("since.button", { count, time });
+    setText(find("span", this.#button), told);
+    for (const name of ["title", "aria-label"]) setAttribute(this.#button, name, told);
+    setAttribute(this.#button, "data-short", say("since.button-short", { count })); // where there is less room
     const away = backAt === null ? "" : say("since.away", { count, duration: longDuration(backAt - since) });
     if (away !== "") setText(find("h2", this.#popover), away);
     setText(find(".since-while", this.#pane), away);
