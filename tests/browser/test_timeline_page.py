@@ -492,6 +492,29 @@ def test_all_events_are_printed(page: Page, site: Any) -> None:
     expect(page.locator("#list")).to_be_hidden()
     pdf = page.pdf(format="A4")
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") + pdf.count(b"/Type /Page/") >= 8
+    # The head: the whole id and exact times, and nothing to click on.
+    said = """(selector) => getComputedStyle(document.querySelector(selector), "::after").content"""
+    assert page.locator(".copy-id").get_attribute("title") in page.evaluate(said, ".copy-id")
+    assert page.locator(".task-since").get_attribute("title") in page.evaluate(said, ".task-since")
+    for clickable in (".task-action", ".copy-link", ".copy-id .icon", ".task-close"):
+        expect(page.locator(f"article {clickable}")).to_be_hidden()
+
+
+def test_the_whole_list_is_printed_and_nothing_to_click_on(page: Page, site: Any) -> None:
+    site.tasks.insert_many(
+        {"title": f"Task {n}", "createdBy": "alice", "status": "failed"} for n in range(90)
+    )
+    site.open()
+    expect(page.locator(".row")).to_have_count(90)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollHeight") > 90 * 60
+    expect(page.locator(".brand h1")).to_be_visible()
+    for clickable in (".search", ".filters", "#connection", ".section-tools", "#divider", "#detail"):
+        expect(page.locator(clickable).first).to_be_hidden()
+    # 15 rows fit on a page of A4.
+    pdf = page.pdf(format="A4")
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") + pdf.count(b"/Type /Page/") >= 6
 
 
 def test_three_hundred_events_fit_on_two_screens(site: Any, capsys: Any) -> None:
