@@ -136,7 +136,8 @@ def test_the_head_says_whom_the_task_waits_for_and_since_when(page: Page, site: 
     site.open()
     open_row(page, task_id)
     facts = page.locator(".task-facts")
-    expect(facts.locator(".task-since")).to_have_text("waits 2 h")
+    expect(facts.locator(".task-wait")).to_have_text("waits 2 h for you and erin")
+    expect(row(page, task_id).locator(".age")).to_have_text("2 h")  # of the events, for its row too
     expect(facts.locator(".task-by")).to_have_text("by alice")
     expect(facts.locator(".task-created")).to_have_text("created 3 days ago")
     expect(facts.locator(".task-changed")).to_contain_text("seconds ago")

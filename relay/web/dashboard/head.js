@@ -78,7 +78,9 @@ export class Head {
     const changed = parseTime(this.#shown.updatedAt);
     const since = find(".task-since", this.#facts);
     showExactTime(since, enteredAt);
-    setText(since, enteredAt === undefined ? "" : sinceWords(stageOf(this.#shown).stage, now - enteredAt));
+    const { stage } = stageOf(this.#shown);
+    setText(since, enteredAt === undefined ? "" : sinceWords(stage, now - enteredAt));
+    this.#joinWaiting(stage, enteredAt !== undefined);
     const [createdAt, changedAt] = [find(".task-created", this.#facts), find(".task-changed", this.#facts)];
     setText(createdAt, created === undefined ? "" : say("task.created", { ago: ago(now - created) }));
     setText(changedAt, changed === undefined ? "" : say("task.changed", { ago: ago(now - changed) }));
@@ -118,9 +120,21 @@ export class Head {
     if (element.hidden) return;
     const more = whom.length - NAMES_SHOWN;
     const shown = more > 1 ? [...whom.slice(0, NAMES_SHOWN), say("task.more-names", { count: more })] : whom;
-    setText(find("span", element), stageOf(task).stage === "failed" ? say("task.concerns") : say("task.waits-for"));
     setText(find("bdi", element), names.format(shown));
     setAttribute(element, "title", whom.join(", "));
+  }
+
+  /**
+   * Says how long and for whom the task waits in one phrase, as in "waits 4 min for you".
+   * @param {import("../view/index.js").ShownStage} stage
+   * @param {boolean} hasTime
+   */
+  #joinWaiting(stage, hasTime) {
+    const whom = find(".task-waits", this.#facts);
+    const isOne = hasTime && WAITING.has(stage) && !whom.hidden;
+    find(".task-wait", this.#facts).classList.toggle("joined", isOne);
+    const word = isOne ? say("task.waits-on") : say("task.waits-for");
+    setText(find("span", whom), stage === "failed" ? say("task.concerns") : word);
   }
 
   /** @param {Action | null} action */

@@ -107,6 +107,7 @@ export const de = {
   "task.by": "von",
   "task.you": "Sie",
   "task.waits-for": "wartet auf",
+  "task.waits-on": "auf",
   "task.concerns": "betrifft",
   "task.more-names": "{count} weitere",
   "task.waits": "wartet {time}",

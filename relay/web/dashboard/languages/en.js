@@ -107,6 +107,7 @@ export const en = {
   "task.by": "by",
   "task.you": "you",
   "task.waits-for": "waits for",
+  "task.waits-on": "for",
   "task.concerns": "concerns",
   "task.more-names": "{count} more",
   "task.waits": "waits {time}",
