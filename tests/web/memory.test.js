@@ -54,18 +54,25 @@ test("a browser that refuses the storage remembers nothing and raises nothing", 
   const memory = memoryOf("alice", { getItem: refused, setItem: refused, removeItem: refused });
   memory.set("orders", 1);
   memory.set("orders", undefined);
+  memory.open("bob", { removesOthers: true });
   assert.equal(memory.get("orders"), undefined);
-  memory.forget();
 });
 
-test("what is forgotten is this user's and nobody else's", () => {
-  const memory = memoryOf("ann");
-  const others = { "relay.v1.ann.smith.orders": "1", "relay.v1.anna.orders": "1", "relay.token": "t" };
-  Object.assign(localStorage, others);
+test("what a user left is removed when somebody else signs in to the application, and nothing else is", () => {
+  const memory = memoryOf("");
+  const others = { "relay.v1.ann.smith.orders": "1", "relay.v1.anna.orders": "1" };
+  Object.assign(localStorage, { "relay.token": "t", "relay.v1 /live/ ann.orders": "1" }, others);
+  const left = () => Object.keys(localStorage).filter((key) => key.startsWith("relay.v1.")).sort();
+  memory.open("ann");
   memory.set("orders", 1);
-  memory.set("marks", 2);
-  memory.forget();
-  assert.deepEqual({ ...localStorage }, others);
+  // A sign-out, or a session that ended overnight, after which she comes back; a link of somebody else.
+  for (const sub of ["", "ann", "bob", "", "ann"]) memory.open(sub);
+  assert.deepEqual(left(), [...Object.keys(others), "relay.v1.ann.orders"].sort());
+  memory.open("");
+  memory.open("ann", { removesOthers: true });
+  assert.deepEqual([left(), memory.get("orders")], [["relay.v1.ann.orders"], 1]);
+  memory.open("ann.smith", { removesOthers: true });
+  assert.deepEqual({ ...localStorage }, { "relay.token": "t", "relay.v1 /live/ ann.orders": "1" });
 });
 
 test("a listener is called for a change in another tab and for another user, and for nothing else", () => {
@@ -94,7 +101,7 @@ test("pages of two relays under two paths of one origin keep to themselves", () 
   }
   root.set("marks", "root");
   assert.deepEqual([root, ...others].map((memory) => memory.get("marks")), ["root", 0, 1]);
-  others[0].forget();
+  others[0].open("bob", { removesOthers: true });
   assert.deepEqual([root, ...others].map((memory) => memory.get("marks")), ["root", undefined, 1]);
   assert.deepEqual(Object.keys(localStorage).sort(), ["relay.v1 /live/2/ alice.marks", "relay.v1.alice.marks"]);
 });

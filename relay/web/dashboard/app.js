@@ -112,7 +112,7 @@ function start() {
   relay.onMessage((message) => {
     if (shownSub !== "" && sub() !== shownSub) return onOther(); // whom no token has named, as with an id that is too long
     shownSub = sub();
-    memory.open(shownSub);
+    memory.open(shownSub, { removesOthers: session.asksApplication });
     if (message.type === "auth:expiring") session.expiring();
     if (message.type === "welcome" || message.type === "auth:ok") session.accepted();
     announcer.take(message);
@@ -161,10 +161,9 @@ function sub() {
   return relay.stats.sub || (relay.me.sub?.[0] ?? ""); // polls name the user only so
 }
 
-/** Another user is signed in now, or nobody: what is there of the user before is removed, and forgotten. */
+/** Another user is signed in now, or nobody: what is there of the user before is removed from the page. */
 function onOther() {
-  memory.forget();
-  memory.open("");
+  if (session.current !== null) memory.open(""); // nothing of the user before is saved any more
   start();
 }
 

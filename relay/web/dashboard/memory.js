@@ -9,6 +9,9 @@
 //
 // What a value holds is its owner's choice: read it as untrusted, because an earlier version of the page, or the
 // reader, may have written it. Keep no text of a task in it: what is here outlives the right to see the task.
+//
+// It also outlives the sign-in, because a sign-out cannot be told from a session that ended overnight. It is removed
+// when somebody else signs in to the application in this browser.
 
 import { pagePath } from "./page-path.js";
 
@@ -31,11 +34,14 @@ export class Memory {
   /**
    * Turns to the values of a user, and calls every listener if it is another user than before.
    * @param {string} sub the user; "" for nobody
+   * @param {{removesOthers?: boolean}} [how] whether to remove what there is of all other users, because this one is
+   *   signed in to the application now
    */
-  open(sub) {
+  open(sub, { removesOthers = false } = {}) {
     const prefix = sub === "" ? null : `${this.#beginning}${sub}.`;
     if (prefix === this.#prefix) return;
     this.#prefix = prefix;
+    if (removesOthers) this.#removeOthers();
     this.#callAll();
   }
 
@@ -84,18 +90,17 @@ export class Memory {
     this.#listeners.set(name, listeners.add(listener));
   }
 
-  /** Removes everything of this user, as on sign-out. */
-  forget() {
-    const prefix = this.#prefix;
-    if (prefix === null) return;
+  #removeOthers() {
+    const own = this.#prefix;
+    if (own === null) return;
+    // The name of a user may contain dots, so `relay.v1.ann.` also begins keys of a user "ann.smith".
+    const isOwn = (/** @type {string} */ key) => key.startsWith(own) && !key.includes(".", own.length);
     try {
-      // The name of a user may contain dots, so `relay.v1.ann.` also begins keys of a user "ann.smith".
-      const own = Object.keys(localStorage).filter((key) => key.startsWith(prefix) && !key.includes(".", prefix.length));
-      for (const key of own) localStorage.removeItem(key);
+      const others = Object.keys(localStorage).filter((key) => key.startsWith(this.#beginning) && !isOwn(key));
+      for (const key of others) localStorage.removeItem(key);
     } catch {
-      return; // refused: so there is nothing to forget
+      // Refused: so there is nothing to remove.
     }
-    this.#callAll();
   }
 
   /** @param {string | null} key null if all keys were removed */
