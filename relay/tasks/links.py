@@ -8,6 +8,7 @@ address nor add anything to its path but one word.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,6 +48,12 @@ def _template(text: Any) -> str:
     if not {"{", "}"}.isdisjoint(_FIELD.sub("", text)):
         raise ValueError(f"must write each field in a pair of braces, as in {EXAMPLE}")
     return text
+
+
+def fills(template: str, summary: Mapping[str, Any]) -> bool:
+    """Whether the summary of a task has a value for each field of the template, so that a page shows the link."""
+    values = [summary.get(name) for name in _FIELD.findall(template)]
+    return all(isinstance(value, str | int | float) and value != "" for value in values)
 
 
 Template = Annotated[str, BeforeValidator(_template)]

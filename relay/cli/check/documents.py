@@ -72,6 +72,7 @@ def judge(found: Survey, mapping: TaskMapping) -> Iterator[Finding]:
         yield _ids(found, mapping)
     if found.waiting:
         yield _needs(found)
+    yield from _links(found, mapping)
 
 
 def _parts(found: Survey) -> Finding:
@@ -168,6 +169,22 @@ def _needs(found: Survey) -> Finding:
     )
 
 
+def _links(found: Survey, mapping: TaskMapping) -> Iterator[Finding]:
+    for name, template in mapping.links.named().items():
+        asked, filled = found.linking[name], found.linked[name]
+        kind = {"answer": " with questions", "retry": " that failed"}.get(name, "")
+        text = f"{quoted(str(template))}: " + (
+            f"{filled} of {counted(asked, 'document')}{kind} have all its fields"
+            if asked
+            else f"none of these documents is one{kind}"
+        )
+        if filled or not asked:
+            yield Finding(f"link {name}", "ok" if filled else "note", text)
+        else:
+            remedy = f"No page shows this link: name other fields in {name} under [links] in the mapping."
+            yield Finding(f"link {name}", "warning", text, remedy)
+
+
 def _types(ids: Ids) -> str:
     matched = ", ".join(counted(number, kind) for kind, number in ids.matched.most_common())
     unmatched = ", ".join(counted(number, kind) for kind, number in ids.unmatched.most_common())
@@ -192,6 +209,10 @@ def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
         ],
         "waiting": found.waiting,
         "waitingForNobody": found.waiting_for_nobody,
+        "links": {
+            name: {"template": template, "meant": found.linking[name], "shown": found.linked[name]}
+            for name, template in mapping.links.named().items()
+        },
         "rules": {rule.name: found.rules[rule.name] for rule in mapping.visibility.rules},
         "ids": {
             rule.name: {

@@ -18,6 +18,7 @@ from bson.binary import OLD_UUID_SUBTYPE
 from relay.protocol.types import Kind
 from relay.source.raw_bson import decode_element
 from relay.tasks.ids import identity
+from relay.tasks.links import fills
 from relay.tasks.mapping import Mapping
 from relay.tasks.packed_keys import rules_of
 from relay.tasks.paths import Document, at_path
@@ -28,6 +29,7 @@ from relay.tasks.translate import Translator
 # Yields the values that the visibility rules look at in a document, each with the name of its rule.
 LookedAt = Callable[[Document], Iterable[tuple[str, Any]]]
 
+LINKED_STAGES = {"answer": "clarification_needed", "retry": "failed"}  # `task` is for every stage
 PARTS = ("title", "status", "creator")  # of a summary; every task should have them
 
 
@@ -60,6 +62,12 @@ class Survey:
     administrators_only: int = 0  # documents in which no rule has a value to match
     waiting: int = 0  # documents in a stage in which the mapping says whom they wait for
     waiting_for_nobody: int = 0  # of those, documents in which it finds nobody
+    linking: Counter[str] = field(
+        default_factory=Counter
+    )  # documents in a stage for which each link is meant
+    linked: Counter[str] = field(
+        default_factory=Counter
+    )  # of those, documents that have all fields of the link
     present: Counter[str] = field(
         default_factory=Counter
     )  # documents that have each field the visibility rules look at
@@ -106,6 +114,11 @@ def _count(found: Survey, document: Document, task: Task, translator: Translator
     waits_for = task.summary.get("waitsFor")
     found.waiting += waits_for is not None
     found.waiting_for_nobody += waits_for == {}
+    stage = task.summary.get("stage")
+    for name, template in mapping.links.named().items():
+        if LINKED_STAGES.get(name, stage) == stage:
+            found.linking[name] += 1
+            found.linked[name] += fills(str(template), task.summary)
     rules = rules_of(task.keys)
     matching = [rule.name for rule in mapping.visibility.rules if rule.name in rules]
     found.rules.update(matching)

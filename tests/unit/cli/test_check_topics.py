@@ -18,10 +18,12 @@ from relay.cli.check.role import least_role
 from relay.cli.check.survey import Survey, survey
 from relay.config import load
 from relay.source.client import hosts_of
+from relay.tasks.links import Links
 from relay.tasks.mapping import Mapping
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
+NO_LINKS = Links()
 OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "changeStream"]}
 
 
@@ -73,8 +75,8 @@ def test_an_operator_of_a_sharded_cluster_is_told_what_to_set_and_where_to_read(
     assert f"## {title}\n" in (Path(__file__).parents[3] / page).read_text("utf-8")
 
 
-def surveyed(*documents: dict[str, Any]) -> dict[str, Finding]:
-    mapping = Mapping()
+def surveyed(*documents: dict[str, Any], links: Links = NO_LINKS) -> dict[str, Finding]:
+    mapping = Mapping(links=links)
     audience = Audience(mapping.visibility)
     translator = Translator(mapping, audience.keys_of, max_text=1000)
     stored = ({"_id": number, **document} for number, document in enumerate(documents))
@@ -164,6 +166,35 @@ def test_a_value_that_no_claim_can_match_is_a_warning(value: Any, says: str) -> 
     assert finding.mark == "warning"
     assert finding.text.startswith(f"rule creator: 1 string, and {says} that can match nobody; ")
     assert "[[visibility.rules]]" in finding.remedy
+
+
+def test_links_are_shown_with_the_tasks_that_have_all_their_fields() -> None:
+    links = Links(
+        task="https://t.example/{taskId}",
+        answer="https://t.example/{issueNumber}/{creator}",
+        retry="https://ci.example/{prNumber}",
+    )
+    asked: dict[str, Any] = {"status": "clarification_needed", "createdBy": "ada"}
+    documents = [
+        asked,
+        asked | {"issueNumber": 7},
+        {"status": "analyzing", "issueNumber": 8, "createdBy": "bob"},
+    ]
+    found = surveyed(*documents, links=links)
+    shown = {
+        name: (found[f"link {name}"].mark, found[f"link {name}"].text) for name in ("task", "answer", "retry")
+    }
+    assert shown == {
+        "task": ("ok", '"https://t.example/{taskId}": 3 of 3 documents have all its fields'),
+        "answer": (
+            "ok",
+            '"https://t.example/{issueNumber}/{creator}": 1 of 2 documents with questions have all its fields',
+        ),
+        "retry": ("note", '"https://ci.example/{prNumber}": none of these documents is one that failed'),
+    }
+    broken = surveyed({"status": "failed"}, links=links)["link retry"]
+    assert (broken.mark, "retry under [links]" in broken.remedy) == ("warning", True)
+    assert not [name for name in surveyed(asked) if name.startswith("link")]
 
 
 def test_event_types_that_are_numbers_are_shown_like_statuses() -> None:
