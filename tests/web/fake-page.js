@@ -36,6 +36,7 @@ export function openPage() {
       addEventListener() {}
     },
     addEventListener: () => {},
+    location: new URL("https://relay.test/live/"),
     matchMedia: () => ({ matches: true }), // no motion
     addEventListener: () => {},
     requestAnimationFrame: () => 1,
