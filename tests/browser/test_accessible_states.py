@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,11 +56,12 @@ def written(site: Any) -> dict[str, str]:
     """Write a task of each stage, and return the ids by their names."""
     for status in ("created", "analyzing", "dispatched", "pr_opened", "merged", "constructor"):
         write_task(site, title=status, status=status, **LINKS)
-    write_task(
+    shared = write_task(
         site, title="Bob's", status="pr_opened", createdBy="bob", members=["alice"], reviewers=["bob", "erin"]
     )
     events = [{"type": KINDS[n % len(KINDS)], "message": f"line {n}", "more": n} for n in range(300)]
     return {
+        "shared": shared,
         "questions": write_task(
             site,
             status="clarification_needed",
@@ -79,14 +81,15 @@ def written(site: Any) -> dict[str, str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_any_state(site: Any, axe: str, scheme: str, width: int) -> None:
     visitor = Visitor(site, axe, scheme, width)
+    site.restart(relay_help_url="mailto:help@example.com")
     # Nobody is signed in; somebody is who sees nothing.
     with visitor.page() as page:
         page.goto(site.url)
         expect(connection(page, "offline")).to_be_visible()
         visitor.look(page, "signed out")
         site.open("nobody", page=page)
-        expect(page.locator("#notice")).to_be_visible()
-        visitor.look(page, "empty")
+        expect(page.locator("#notice .ask-help")).to_be_visible()
+        visitor.look(page, "empty, with help")
     ids = written(site)
     with visitor.page() as page:
         site.open(page=page)
@@ -95,7 +98,7 @@ def test_axe_finds_nothing_serious_in_any_state(site: Any, axe: str, scheme: str
         for name, task_id in ids.items():
             page.goto(f"{site.url}/#/tasks/{task_id}")
             expect(detail(page, task_id)).to_be_visible()
-            if name != "no events":
+            if name not in ("no events", "shared"):
                 expect(page.locator("[data-event-index]").first).to_be_attached()
             visitor.look(page, name)
         page.goto(f"{site.url}/#/tasks/{ids['error']}")
@@ -103,8 +106,13 @@ def test_axe_finds_nothing_serious_in_any_state(site: Any, axe: str, scheme: str
         page.locator(".copy-link").focus()
         visitor.look(page, "error unfolded")
         page.goto(f"{site.url}/#/tasks/nowhere")
-        expect(page.locator('.detail-empty[data-state="forbidden"]')).to_be_visible()
-        visitor.look(page, "unknown task")
+        expect(page.locator('.detail-empty[data-state="forbidden"] .task-help')).to_be_visible()
+        visitor.look(page, "unknown task, with help")
+        page.goto(f"{site.url}/#/tasks/{ids['shared']}")
+        expect(detail(page, ids["shared"])).to_be_visible()
+        site.tasks.update_one({"title": "Bob's"}, {"$set": {"members": [], "reviewers": []}})
+        expect(page.locator('.detail-empty[data-state="revoked"] .task-help')).to_be_visible()
+        visitor.look(page, "revoked task, with help")
         page.goto(f"{site.url}/#/tasks/{ids['no events']}")
         expect(detail(page, ids["no events"])).to_be_visible()
         site.tasks.delete_one({"status": "dispatched", "events": [], "title": {"$regex": "🚀"}})
@@ -147,6 +155,22 @@ def test_axe_finds_nothing_serious_in_any_state(site: Any, axe: str, scheme: str
     def without_websocket(page: Page) -> None:
         page.add_init_script("delete globalThis.WebSocket")
 
+    def silent(page: Page) -> None:
+        page.route_web_socket("**/ws**", lambda socket: None)
+
+    def full(page: Page) -> None:
+        page.route_web_socket("**/ws**", lambda socket: socket.close(code=4430, reason="at_capacity"))
+
+    for state, says, prepare in (
+        ("connecting", "Loading…|Wird geladen", silent),
+        ("offline", "full|voll", full),
+    ):
+        with visitor.page(prepare) as page:
+            page.goto(f"{site.url}/#token={token('alice')}")
+            expect(connection(page, state)).to_be_visible()
+            expect(page.locator("#notice")).to_contain_text(re.compile(says))
+            visitor.look(page, "loading" if state == "connecting" else "too many connections")
+
     for state, prepare in (("stale", stale), ("polling", without_websocket)):
         with visitor.page(prepare) as page:
             page.goto(f"{site.url}/#token={token('alice')}")
@@ -157,5 +181,6 @@ def test_axe_finds_nothing_serious_in_any_state(site: Any, axe: str, scheme: str
     with visitor.page() as page:
         page.goto(f"{site.url}/#token={token('alice')}")
         expect(connection(page, "refused")).to_be_visible()
-        visitor.look(page, "switched off")
+        expect(page.locator("#notice .ask-help")).to_be_visible()
+        visitor.look(page, "switched off, with help")
     assert visitor.found == {}
