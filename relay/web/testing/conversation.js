@@ -9,7 +9,7 @@ import { DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from ".
 const HEARTBEAT_MS = 25_000;
 const LIFE_MS = 3_600_000; // of a token, as the client is told: nothing ends at that time
 const RETRY_AFTER_MS = 1_000;
-const TEMPORARY = new Set(["rate_limited", "unavailable"]);
+const TEMPORARY = new Set(["rate_limited", "unavailable", "internal"]);
 // No limit on the rate: a client would wait for a timer, and time passes only when a test says so.
 const LIMITS = { maxMessageBytes: MAX_MESSAGE_BYTES_DEFAULT, messagesPerSecond: 1_000_000, maxTasks: 200 };
 

@@ -179,8 +179,8 @@ export class FakeRelay {
   }
 
   /**
-   * Answers the next join, of the list or of tasks, with this error. `unavailable` and `rate_limited` are temporary: the
-   * client joins again after one second (`advance`).
+   * Answers the next join, of the list or of tasks, with this error. `unavailable`, `rate_limited` and `internal` are
+   * temporary: the client joins again after one second (`advance`).
    * @param {ErrorCode} code
    */
   failNextJoin(code) {

@@ -67,7 +67,7 @@ export class FakeRelay<T extends ApplicationTypes = import("../client/applicatio
      */
     fail(code?: number, reason?: string): Promise<void>;
     /**
-     * Answers the next join, of the list or of tasks, with this error. `unavailable` and `rate_limited` are temporary: the
+     * Answers the next join, of the list or of tasks, with this error. `unavailable`, `rate_limited` and `internal` are temporary: the
      * client joins again after one second (`advance`).
      * @param {ErrorCode} code
      */
