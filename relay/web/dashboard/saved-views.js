@@ -174,7 +174,7 @@ export class SavedViews {
     const { view, at } = this.#deleted;
     this.#deleted = null;
     const name = this.#free(view.name); // another tab may have given it to another one
-    this.#keep(this.#views.toSpliced(at, 0, { ...view, name }));
+    this.#keep([...this.#views.slice(0, at), { ...view, name }, ...this.#views.slice(at)]);
     this.#focus(this.#views.findIndex((each) => each.name === name));
   }
 
