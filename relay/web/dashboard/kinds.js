@@ -105,7 +105,7 @@ export class KindsView {
       button = stamp("kind-template");
       const name = kind === undefined ? say("timeline.all") : kindText(kind);
       setDocumentText(find(".kind-name", button), name);
-      button.title = name; // which may be cut
+      if (name.length > 20) button.title = name; // it may be cut
       this.#buttons.set(kind, button);
     }
     return button;
