@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dashboard import row, write_task
@@ -146,3 +147,12 @@ def test_what_is_no_view_in_the_memory_of_the_browser_is_left_out(page: Page, si
     expect(page.locator(".row")).to_have_count(1)
     menu(page)
     expect(page.locator(".views-open .views-name")).to_have_text(["All tasks", "<b>x</b>"])
+    # No more than thirty, and the menu says so where another one could be saved.
+    many = json.dumps([{"name": f"View {number}", "text": f"{number}"} for number in range(40)])
+    page.evaluate("stored => localStorage.setItem('relay.v1.alice.views', stored)", many)
+    page.goto(f"{site.url}/?q=task")
+    expect(page.locator(".row")).to_have_count(1)
+    menu(page)
+    expect(page.locator(".views-open")).to_have_count(31)
+    expect(page.locator(".views-none")).to_contain_text("30 views are saved")
+    expect(page.locator(".views-save")).to_be_hidden()

@@ -95,9 +95,13 @@ export class SavedViews {
     this.#rows.replaceChildren(this.#row({ ...ALL, name: say("views.all") }, true), ...rows);
     const current = isAll ? 0 : named ? 1 + this.#views.indexOf(named) : -1;
     this.#links[current]?.setAttribute("aria-current", "true");
-    this.#form.hidden = isAll || named !== undefined || this.#views.length >= VIEWS_MAX;
+    const canSave = !isAll && named === undefined;
+    const isFull = this.#views.length >= VIEWS_MAX;
+    this.#form.hidden = !canSave || isFull;
     find("input", this.#form).value = suggestion(this.#current);
-    find(".views-none", this.#menu).hidden = rows.length > 0 || !this.#form.hidden;
+    const note = find(".views-none", this.#menu);
+    note.hidden = isFull ? !canSave : rows.length > 0 || canSave;
+    setText(note, isFull ? say("views.full", { count: VIEWS_MAX }) : say("views.none"));
     this.tick(); // if the menu is open: otherwise once it is
   }
 

@@ -34,6 +34,7 @@ export const de = {
   "views": "Ansichten",
   "views.title": "Gespeicherte Ansichten",
   "views.all": "Alle Aufgaben",
+  "views.full": "{count} Ansichten sind gespeichert, mehr haben keinen Platz. Löschen Sie eine, um diese zu speichern.",
   "views.none": "Suchen Sie, oder wählen Sie einen Abschnitt: Dann können Sie das hier für diesen Browser speichern.",
   "views.save-as": "Diese Ansicht speichern als",
   "views.save": "Speichern",

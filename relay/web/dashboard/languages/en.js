@@ -34,6 +34,7 @@ export const en = {
   "views": "Views",
   "views.title": "Saved views",
   "views.all": "All tasks",
+  "views.full": "{count} views are saved, and there is no room for more. Delete one to save this one.",
   "views.none": "Search or choose a section: then you can save it here, for this browser.",
   "views.save-as": "Save this view as",
   "views.save": "Save",
