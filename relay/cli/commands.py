@@ -33,6 +33,8 @@ from relay.cli import failures, logs, loop, output, process
 from relay.cli.admin.commands import admin
 from relay.cli.answering import answering
 from relay.cli.conformance.command import CONFORMANCE_EXIT_CODES, conformance
+from relay.cli.settings_warnings import warn_of_unknown
+from relay.cli.tail_command import TAIL_EXIT_CODES, tail
 from relay.errors import StartupError
 
 if TYPE_CHECKING:
@@ -41,12 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXIT_CANNOT_START = 3
-TAIL_EXIT_CODES = (
-    "Exit codes: 0 after --count, --duration or Ctrl-C, when the reader of standard output leaves, or when nothing is "
-    "left to follow; with --until, 0 after its message and 1 if one of these came before; 2 for bad arguments; 3 if "
-    "nobody answers, or the relay refuses. Messages go to standard output, notices to standard error. "
-    "Example: relay tail --json --type task:pr_opened | jq -r '[.data.taskId, .data.prUrl] | @tsv'"
-)
 
 cli = typer.Typer(
     name="relay",
@@ -199,7 +195,7 @@ def check(
 
     with answering(json, failures.of_check):
         settings = config.load()
-        _warn(settings)
+        warn_of_unknown(settings)
         code = loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json))
     raise typer.Exit(code)
 
@@ -213,7 +209,7 @@ def show_config(
 
     with answering(json, failures.of_config):
         settings = config.load()
-        _warn(settings)
+        warn_of_unknown(settings)
         code = shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json)
     raise typer.Exit(code)
 
@@ -238,7 +234,7 @@ def explain(
     logs.configure("console", "WARNING")
     with answering(json, failures.of_explain):
         settings = config.load()
-        _warn(settings)
+        warn_of_unknown(settings)
         code = loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json))
     raise typer.Exit(code)
 
@@ -302,78 +298,7 @@ def mongod(
     raise typer.Exit(loop.run(run()))
 
 
-@cli.command(epilog=TAIL_EXIT_CODES)
-def tail(
-    url: Annotated[str | None, typer.Option(help="The relay's address; RELAY_URL.")] = None,
-    token: Annotated[
-        str | None, typer.Option(help="The token; RELAY_TOKEN keeps it out of the process list.")
-    ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task to follow; may be repeated.")] = None,
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Follow the list of tasks; the default when no task is named.")
-    ] = False,
-    since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--type",
-            metavar="TYPE",
-            help="Print only messages of this type, such as task:pr_opened, or with event:TYPE those that bring an "
-            "event of this type; may be repeated.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="TYPE", help="Print the first message of this type (as in --type), and end."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
-    duration: Annotated[float | None, typer.Option(min=0.001, help="End after this many seconds.")] = None,
-    count: Annotated[
-        int | None, typer.Option(min=1, help="End after this many lines of messages; with --direct, changes.")
-    ] = None,
-    direct: Annotated[
-        bool,
-        typer.Option(
-            "--direct",
-            help="Follow MongoDB itself (RELAY_MONGO_URL, RELAY_MAPPING, …): what each writer did, and the messages "
-            "that the relay makes of it. No user's rights apply.",
-        ),
-    ] = False,
-) -> None:
-    """Follow the relay's messages on a terminal; reconnects and resumes."""
-    from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, Selection
-
-    wanted = Selection(
-        tasks=tuple(task or ()),
-        dashboard=dashboard,
-        since=since,
-        json=json,
-        duration=duration,
-        count=count,
-        types=tuple(kind or ()),
-        until=until,
-    )
-    if direct:
-        if url is not None or token is not None:
-            raise typer.BadParameter("--direct follows MongoDB: --url and --token are a relay's.")
-        from relay.cli.tail import direct as database
-
-        logs.configure("console", "WARNING")
-        settings = config.load()
-        _warn(settings)
-        raise typer.Exit(loop.run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)))
-    from relay.cli.tail import follow
-
-    token = (
-        token or os.environ.get("RELAY_TOKEN", "").strip()
-    )  # one that was read from a file ends in a newline
-    if not token:
-        typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
-        raise typer.Exit(EXIT_BAD_ARGUMENTS)
-    url = url or os.environ.get("RELAY_URL", "").strip() or "http://127.0.0.1:8080"
-    raise typer.Exit(loop.run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)))
-
-
+cli.command(epilog=TAIL_EXIT_CODES)(tail)
 cli.command(epilog=CONFORMANCE_EXIT_CODES)(conformance)
 
 
@@ -404,9 +329,3 @@ def schema(
 
     made = schemas.asyncapi() if asyncapi else schemas.json_schema()
     typer.echo(dumps(made, indent=2))  # dumps writes ASCII, which every encoding of standard output can write
-
-
-def _warn(settings: config.Settings) -> None:
-    """Print a warning for each variable of the environment or the settings file that is not a setting."""
-    for warning in config.unknown(settings):
-        typer.echo(f"relay: {warning}", err=True)

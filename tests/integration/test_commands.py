@@ -485,6 +485,20 @@ def test_a_direct_tail_needs_a_database_and_no_token(
     assert re.search(r"insert .* with title .*\n.*→ task:created .*“Direct”", rest)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--sub", "bob"), "--sub needs --direct"),
+        (("--direct", "--claim", "teams=red"), "--claim needs --sub"),
+        (("--direct", "--sub", ""), "--sub must not be empty"),
+    ],
+)
+def test_a_tail_for_a_user_needs_to_be_direct_and_a_name(arguments: tuple[str, ...], says: str) -> None:
+    ended = run("tail", *arguments)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+
+
 def test_a_direct_tail_of_an_unreachable_database_says_so() -> None:
     ended = run("tail", "--direct", RELAY_MONGO_URL="mongodb://user:hunter2@127.0.0.1:9/?replicaSet=rs0")
     assert ended.returncode == 3

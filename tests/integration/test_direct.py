@@ -22,10 +22,10 @@ SECRET_OF_A_WRITER = "ghp_" + "a1B2" * 9
 class Direct:
     """A tail of the database that runs in the background, with its two outputs."""
 
-    def __init__(self, settings: Any, **wanted: Any) -> None:
+    def __init__(self, settings: Any, claims: dict[str, Any] | None = None, **wanted: Any) -> None:
         self.out, self.err = RecordingOutput(), RecordingOutput()
         self.ending = asyncio.ensure_future(
-            direct.run(settings, Selection(**wanted), out=self.out, err=self.err)
+            direct.run(settings, Selection(**wanted), claims, out=self.out, err=self.err)
         )
 
     @property
@@ -96,6 +96,24 @@ async def test_types_select_changes_and_until_ends_after_the_first_with_its_mess
         await written(tasks.update_one, {"_id": "t1"}, {"$push": {"events": {"type": "pr_opened"}}})
         assert await tail.ending == 0
     assert [line.split()[0] for line in tail.printed if "→" not in line[:1]] == ["insert", "update"]
+
+
+async def test_with_a_user_only_what_they_are_sent_is_printed(settings: Any, tasks: Any) -> None:
+    # Given a tail for bob, when tasks of others change, and one becomes and ceases to be his,
+    async with following(settings, claims={"sub": "bob"}, count=3) as tail:
+        await written(tasks.insert_one, {"_id": "ann's", "createdBy": "ann", "events": []})
+        await written(tasks.update_one, {"_id": "ann's"}, {"$set": {"title": "Not seen"}})
+        await written(tasks.update_one, {"_id": "ann's"}, {"$set": {"createdBy": "bob", "status": "failed"}})
+        await written(tasks.update_one, {"_id": "ann's"}, {"$set": {"createdBy": "ann"}})
+        await written(tasks.insert_one, {"_id": "bob's", "createdBy": "bob", "events": []})
+        assert await tail.ending == 0
+    # then each of these is what the relay sends him.
+    sent = [line.split()[1] for line in tail.printed if line.startswith("→")]
+    assert [one for one in sent if one != "(rights)"] == [
+        "dashboard:task_list_updated",
+        *("task:revoked", "dashboard:task_list_updated"),
+        *("task:created", "dashboard:task_list_updated"),
+    ]
 
 
 async def test_names_are_printed_without_control_characters(settings: Any) -> None:

@@ -85,12 +85,18 @@ def _length(value: Any) -> int | None:
             return None
 
 
-def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> list[Message]:
+def messages_of(
+    step: Step, view: EventView, *, room: bool, dashboard: bool, saw: bool = True, sees: bool = True
+) -> list[Message]:
     """Return the messages that the relay sends for this change to a subscriber of the task (`room`), of the list
-    (`dashboard`), or of both, who may see the task before and after the change."""
+    (`dashboard`), or of both. `saw` and `sees` say whether they may see the task before and after the change; before
+    a task exists, only `sees` counts."""
     frames = StepFrames(step, view)
     made: list[Frame] = []
-    if step.after is None:
+    if step.before is not None and not saw:
+        # A task that becomes visible is upserted and nothing else (PROTOCOL.md 5), so nobody has joined it yet.
+        made += [frames.upserted()] if sees and dashboard else []
+    elif step.after is None or not sees:
         made += [frames.revocation()] if room else []
         made += [frames.list_revocation()] if dashboard else []
     else:

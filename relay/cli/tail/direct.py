@@ -7,12 +7,13 @@ database sees everything, so no user's rights apply here. Secrets are removed as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from bson import Timestamp
 
+from relay.cli.explain.user import of_claims
 from relay.cli.printable import json_line, visible
 from relay.cli.tail.changes import done_by, message_of, messages_of, to_json, to_lines
 from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
@@ -37,13 +38,15 @@ from relay.tasks.translate import Translator
 async def run(
     settings: Settings,
     wanted: Selection,
+    claims: Mapping[str, Any] | None = None,
+    *,
     out: TextIO,
     err: TextIO,
-    *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> int:
-    """Follow the database until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves.
+    """Follow the database until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves. With `claims`
+    only what their user is sent is printed.
 
     Return the exit code: 0 after a normal end, 1 after one before a message of the type of `until`, 2 for wrong
     arguments, 3 if MongoDB does not answer. Raises StartupError
@@ -63,16 +66,17 @@ async def run(
     async with Pipeline(
         settings, mapping_of(settings), Metrics(), on_interrupted=interrupted.set, reads_whole=True
     ) as pipeline:
-        journal = Journal(pipeline.translator, interrupted, wanted, out, err, now)
+        keys = None
+        if claims is not None and (user := of_claims(claims, pipeline.audience.claims).principal) is not None:
+            keys = pipeline.audience.keys_for(user)
+        journal = Journal(pipeline.translator, interrupted, wanted, keys, out, err, now)
         try:
             position = await pipeline.opening.once()
         except Unavailable as failure:
             say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
             return EXIT_REFUSED
-        say(
-            err,
-            f"following {visible('.'.join(where))} at {hosts_of(settings)}; no user's rights are asked here",
-        )
+        whose = "no user's rights are asked here" if keys is None else "only what the user is sent"
+        say(err, f"following {visible('.'.join(where))} at {hosts_of(settings)}; {whose}")
         await journal.begin(pipeline.reader, position)
         return await until_an_end(_follow(pipeline.pump(journal), journal), wanted, out, sleep)
 
@@ -97,6 +101,7 @@ class Journal:
         translator: Translator,
         interrupted: asyncio.Event,
         wanted: Selection,
+        keys: Collection[str] | None,
         out: TextIO,
         err: TextIO,
         now: Callable[[], datetime],
@@ -104,6 +109,7 @@ class Journal:
         self._translator = translator
         self._interrupted = interrupted
         self._wanted = wanted
+        self._keys = keys  # the audience keys of the user; None: everything is shown
         self._out = out
         self._err = err
         self._now = now
@@ -125,7 +131,9 @@ class Journal:
         )
         for task_id in self._wanted.tasks:
             task = await self._stored(reader, position, task_id)
-            if task is not None:
+            if task is not None and not self._may_see(task):
+                say(self._err, f"the user may not see {visible(task_id)}")
+            elif task is not None:
                 state = TaskState(task, task.timeline.elements or (), self._translator.view)
                 self._write(line for page in state.pages() for line in renderer.lines(message_of(page)))
 
@@ -162,9 +170,17 @@ class Journal:
         self._interrupted.clear()
         say(self._err, "the place in the stream was lost: what happened meanwhile is not shown; going on")
 
+    def _may_see(self, task: Task | None) -> bool:
+        return task is not None and (self._keys is None or not task.keys.isdisjoint(self._keys))
+
     def _show(self, step: Step, room: bool) -> None:
+        saw, sees = self._may_see(step.before), self._may_see(step.after)
+        if not saw and not sees and self._keys is not None:
+            return
         done = done_by(step.change, self._translator.view.redactor)
-        messages = messages_of(step, self._translator.view, room=room, dashboard=self._lists)
+        messages = messages_of(
+            step, self._translator.view, room=room, dashboard=self._lists, saw=saw, sees=sees
+        )
         if self._wanted.types and not any(map(self._wanted.prints, messages)):
             return
         if self._wanted.json:
