@@ -162,6 +162,42 @@ def test_an_application_that_has_no_token_for_a_while_signs_nobody_out(
     assert "sign-in" not in noted(office.page)
 
 
+# The page waits 15 s for an answer. Here it waits half a second.
+IMPATIENT = """(() => {
+  const [timeout, later] = [AbortSignal.timeout.bind(AbortSignal), window.setTimeout];
+  const shorter = (ms) => (ms === 15_000 ? 500 : ms);
+  AbortSignal.timeout = (ms) => timeout(shorter(ms));
+  window.setTimeout = (call, ms, ...rest) => later(call, shorter(ms), ...rest);
+})()"""
+
+
+def test_an_application_that_gives_no_answer_in_time_or_nonsense_signs_nobody_out(
+    office: Office, site: Any
+) -> None:
+    task_id = write_task(site)
+    office.page.add_init_script(IMPATIENT)
+    office.sign_in()
+    office.app.mode = "silent"
+    office.page.goto(office.url)
+    notice = office.page.locator("#notice")
+    unanswered = "your application does not answer with a sign-in"
+    expect(notice).to_contain_text(unanswered)
+    modes: tuple[Mode, ...] = ("stuck", "late", "error", "page", "unavailable")
+    for mode in modes:
+        asked, office.app.mode = len(office.app.asked), mode
+        notice.get_by_role("button", name="Try now").click()
+        until(lambda asked=asked: len(office.app.asked) > asked, f"asked again: {mode}")  # type: ignore[misc]
+        expect(notice).to_contain_text(unanswered)
+        expect(notice.locator(".sign-in")).to_be_hidden()
+    # A redirect is a sign-in page, to which the reader is led.
+    office.app.mode = "redirect"
+    notice.get_by_role("button", name="Try now").click()
+    expect(connection(office.page, "offline")).to_have_text("Signed out")
+    office.app.mode = "text"
+    notice.get_by_role("link", name="Sign in").click()
+    expect(row(office.page, task_id)).to_be_visible()
+
+
 @pytest.mark.parametrize("mode", ["redirect", "nothing"])
 def test_an_answer_that_is_no_sign_in_signs_out(office: Office, mode: Mode) -> None:
     office.sign_in()

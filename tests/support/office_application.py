@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from support.relay_fixture import token
 
-Mode = Literal["text", "json", "string", "unavailable", "page", "redirect", "nothing"]
+# `silent`: no answer; `stuck`: only the beginning of one; `late`: a token after LATE_S.
+Mode = Literal[
+    "text", "json", "string", "unavailable", "error", "page", "redirect", "nothing", "silent", "stuck", "late"
+]
+LATE_S = 1.0
+ENDLESS_S = 60.0  # longer than a test waits for an answer
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Application:
     refusal: Literal[401, 403, 302] = 401  # to one who is not
     asked: list[str] = field(default_factory=list)  # the users of the requests for a token; "" for nobody
     returned_to: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def sign_out(self) -> None:
         """Sign everybody out."""
@@ -80,6 +86,20 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(302, "", location="/login")
             case "nothing":
                 self._answer(204, "")
+            case "error":
+                self._answer(500, "<!doctype html><title>Something went wrong</title>")
+            case "silent":
+                app.ended.wait(ENDLESS_S)
+            case "stuck":
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(given[:20].encode())
+                app.ended.wait(ENDLESS_S)
+            case "late":
+                app.ended.wait(LATE_S)
+                with suppress(OSError):  # nobody waits any more
+                    self._answer(200, given)
 
     def _answer(self, status: int, text: str, *, location: str = "", set_cookie: str = "") -> None:
         body = text.encode()
@@ -110,6 +130,7 @@ def running_application() -> Iterator[Application]:
     try:
         yield application
     finally:
+        application.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()
