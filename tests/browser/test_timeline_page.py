@@ -528,6 +528,9 @@ def test_three_hundred_events_fit_on_two_screens(site: Any, capsys: Any) -> None
     with capsys.disabled():
         print(f"\n  300 events: {lines} lines, {height:.0f} px, {height / SCREEN['height']:.2f} screens")
     assert height <= 2 * SCREEN["height"]
+    # A line is as high as the place that is kept for it while it is out of sight.
+    heights = page.locator(".entry:visible").evaluate_all("all => all.map((e) => e.offsetHeight)")
+    assert heights.count(24) >= 0.9 * lines, heights
 
 
 CHANGES_PER_SECOND = 100
