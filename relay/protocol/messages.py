@@ -1,8 +1,8 @@
 """Every message and request of the wire, declared once. Pure.
 
-Four things are made from this declaration, and from that of polls in `polls.py`: the validation of requests
-(`requests.py`), the JSON Schema and the AsyncAPI document (`schema.py`), the tables of PROTOCOL.md, the types of the
-browser client (both written by `scripts/generate`). Rules of this file:
+These are made from this declaration, and from that of polls in `polls.py`: the validation of requests (`requests.py`),
+the JSON Schema and the AsyncAPI document (`schema.py`), and, by `scripts/generate`, the tables of PROTOCOL.md, the
+types of the browser client and the methods of the Python client for each type. Rules of this file:
 
 - A class is named after its member of `Kind` or `Request`.
 - What the server sends is a `TypedDict`, because the relay builds it as a dict. Its fields are named as on the wire.

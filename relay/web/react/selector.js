@@ -12,7 +12,7 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
  * @template S
  * @param {(listener: () => void) => () => void} watch
  * @param {() => A} read
- * @param {(() => A) | undefined} readOnServer undefined where nothing can be rendered on a server
+ * @param {() => A} readOnServer
  * @param {((snapshot: A) => S) | undefined} select without it, the part is all of it
  * @returns {S}
  */
@@ -30,7 +30,7 @@ export function useSelected(watch, read, readOnServer, select) {
       }
       return memo.part;
     };
-    return [() => partOf(read()), readOnServer && (() => partOf(readOnServer()))];
+    return [() => partOf(read()), () => partOf(readOnServer())];
   }, [read, readOnServer, select]);
   const part = useSyncExternalStore(watch, get, getOnServer);
   useEffect(() => {

@@ -7,7 +7,7 @@
 //     <Suspense fallback={<Spinner />}><Tasks /></Suspense>
 //   </RelayProvider>
 //
-// On a server React renders the fallback, because there is no connection.
+// On a server React renders the fallback, because there is no connection, and the browser renders the rest.
 
 import { useChosen, useList, useTask } from "./joins.js";
 import { useSelected } from "./selector.js";
@@ -25,7 +25,7 @@ import { useSelected } from "./selector.js";
  */
 export function useDashboardSubscription({ limit } = {}, select) {
   const { store, watch, read } = useList(limit);
-  const part = useSelected(watch, read, undefined, select);
+  const part = useSelected(watch, read, notOnServer, select);
   waitFor(read(), () => store.whenDashboardLoaded(limit));
   return part;
 }
@@ -48,9 +48,18 @@ export function useTasks(options) {
  */
 export function useTaskSubscription(taskId, select) {
   const { store, watch, read } = useTask(taskId);
-  const part = useSelected(watch, read, undefined, select);
+  const part = useSelected(watch, read, notOnServer, select);
   waitFor(read(), () => store.whenTaskLoaded(taskId ?? ""));
   return part;
+}
+
+/**
+ * Lets React render the fallback on a server. Next.js knows by the digest that it is not an error of the page.
+ * @returns {never}
+ */
+function notOnServer() {
+  const reason = new Error("Lists and tasks are there in a browser only: the server renders the fallback.");
+  throw Object.assign(reason, { digest: "BAILOUT_TO_CLIENT_SIDE_RENDERING" });
 }
 
 /**

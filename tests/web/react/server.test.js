@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
+import { Writable } from "node:stream";
 import test from "node:test";
 import * as relay from "../../../relay/web/react/index.js";
 import * as suspense from "../../../relay/web/react/suspense.js";
 
 const packages = createRequire(new URL("../../../relay/web/package.json", import.meta.url));
 const { createElement, StrictMode, Suspense } = packages("react");
-const { renderToString } = packages("react-dom/server");
+const { renderToPipeableStream, renderToString } = packages("react-dom/server");
 
 function Everything() {
   const { state } = relay.useWebSocket();
@@ -28,11 +29,19 @@ test("rendering on a server opens no connection and shows everything as loading"
   assert.match(html, /<div role="status"><\/div>$/);
 });
 
-test("a component that waits shows the fallback of its Suspense", () => {
+test("a component that waits shows the fallback of its Suspense, and Next.js takes that for no error", async () => {
   const Waiting = () => suspense.useTasks().tasks.length;
   const element = createElement(Suspense, { fallback: "waiting" }, createElement(Waiting));
-  const html = renderToString(createElement(relay.RelayProvider, { url: "/ws", token: () => null }, element));
+  const page = createElement(relay.RelayProvider, { url: "/ws", token: () => null }, element);
+  const digests = [];
+  const html = await new Promise((resolve) => {
+    const stream = renderToPipeableStream(page, {
+      onError: ({ digest }) => digests.push(digest),
+      onAllReady: () => stream.pipe(new Writable({ write: (text, _, done) => (resolve(String(text)), done()) })),
+    });
+  });
   assert.match(html, /waiting/);
+  assert.deepEqual(digests, ["BAILOUT_TO_CLIENT_SIDE_RENDERING"]);
 });
 
 test("a hook without a provider throws an error that names the provider", () => {

@@ -7,11 +7,11 @@
  * @template S
  * @param {(listener: () => void) => () => void} watch
  * @param {() => A} read
- * @param {(() => A) | undefined} readOnServer undefined where nothing can be rendered on a server
+ * @param {() => A} readOnServer
  * @param {((snapshot: A) => S) | undefined} select without it, the part is all of it
  * @returns {S}
  */
-export function useSelected<A, S>(watch: (listener: () => void) => () => void, read: () => A, readOnServer: (() => A) | undefined, select: ((snapshot: A) => S) | undefined): S;
+export function useSelected<A, S>(watch: (listener: () => void) => () => void, read: () => A, readOnServer: () => A, select: ((snapshot: A) => S) | undefined): S;
 /**
  * A value with everything of the one before that is the same. The one before if all of it is.
  * @template V
