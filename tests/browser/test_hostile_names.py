@@ -32,6 +32,19 @@ def test_what_cannot_be_seen_is_no_name(page: Page, site: Any) -> None:
     expect(page.locator(".error-headline")).to_have_text("KeyError: 'half_up'")
 
 
+def test_the_end_of_a_long_traceback_is_read_first(page: Page, site: Any) -> None:
+    frames = "".join(f'  File "/app/step_{n}.py", line {n}, in run\n    step_{n + 1}()\n' for n in range(60))
+    error = f"Traceback (most recent call last):\n{frames}KeyError: 'half_up'"
+    task_id = write_task(site, status="failed", error=error, events=[{"type": "created"}])
+    site.open()
+    open_row(page, task_id)
+    callout = page.locator(".callout.error")
+    expect(callout.locator("pre")).to_contain_text("…")  # the relay cuts what all lists have
+    site.tasks.update_one({}, {"$push": {"events": {"type": "failed", "error": error}}})
+    expect(callout.locator(".error-headline")).to_have_text("KeyError: 'half_up'")
+    expect(callout.locator(".block-fold")).to_have_text("Show all 122 lines")
+
+
 def test_no_name_pushes_away_what_is_read_or_leaves_its_place(page: Page, site: Any) -> None:
     task_id = write_task(
         site,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { contentOf, failureIn, questionsOf } from "../../relay/web/view/payload.js";
+import { contentOf, failureIn, questionsOf, wholeError } from "../../relay/web/view/payload.js";
 
 const PYTHON = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    run()\nValueError: no\n';
 const NODE = "Error: no\n    at run (a.js:3:1)\n    at a.js:9:2";
@@ -55,4 +55,14 @@ test("what failed is the last line of a traceback of Python, unless that was cut
   for (const error of [NODE, "no", "", "no:\n  a", `${PYTHON.slice(0, 70)}…`, "Traceback (most recent call last):"]) {
     assert.equal(failureIn(error), "", error);
   }
+});
+
+test("an error that was cut is taken from the event that has all of it", () => {
+  const cut = `${PYTHON.slice(0, 60)}…`;
+  const events = (data) => [{ data: { message: "x" } }, { data }, null, { data: "y" }, { data: { error: "other" } }];
+  for (const data of [PYTHON, { error: PYTHON }, { error: { message: PYTHON } }, { message: PYTHON }, { payload: { traceback: PYTHON } }]) {
+    assert.equal(wholeError(cut, events(data)).trim(), PYTHON.trim(), JSON.stringify(data));
+  }
+  for (const error of [cut, "no", "", "…x", PYTHON]) assert.equal(wholeError(error, events({ level: "error", message: "no" })), error);
+  assert.equal(wholeError("no", events({ error: "no: and more" })), "no"); // it was not cut
 });

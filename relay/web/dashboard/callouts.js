@@ -1,13 +1,13 @@
 // @ts-check
 // What the open task asks, and what failed in it.
 
-import { failureIn, stageOf } from "../view/index.js";
+import { failureIn, stageOf, wholeError } from "../view/index.js";
 import { blockElement } from "./block.js";
 import { find, setText } from "./dom.js";
 import { say } from "./language.js";
 import { setRichText } from "./rich-text.js";
 
-/** @import { TaskSummary } from "../client/index.js" */
+/** @import { Event, TaskSummary } from "../client/index.js" */
 
 export class Callouts {
   #questions = find(".callout.questions");
@@ -15,11 +15,14 @@ export class Callouts {
   /** @type {string | undefined} The error that is shown: what the reader has opened of it must stay open. */
   #shownError;
 
-  /** @param {TaskSummary} task */
-  show(task) {
+  /**
+   * @param {TaskSummary} task
+   * @param {readonly (Event | null)[]} events
+   */
+  show(task, events) {
     const { stage } = stageOf(task);
     this.#showQuestions(stage === "questions" ? (task.questions ?? []) : []);
-    this.#showError(stage === "failed" ? task.error : undefined);
+    this.#showError(stage === "failed" && task.error !== undefined ? wholeError(task.error, events) : undefined);
   }
 
   /** Removes everything of a task. */

@@ -80,10 +80,8 @@ export class TaskView {
     this.#article.hidden = false;
     this.#article.dataset.taskId = timeline.taskId;
     this.#reached = reachedAt(task, timeline.events);
-    if (!isSameTask) {
-      this.#head.show(task, me, links);
-      this.#callouts.show(task);
-    }
+    if (!isSameTask) this.#head.show(task, me, links);
+    this.#callouts.show(task, timeline.events);
     this.#shown = task;
     this.#shownWith = { me, links };
     this.#entries.render(timeline.events);

@@ -27,7 +27,7 @@ export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
 export { occurrencesIn } from "./occurrences.js";
 export { isNotable, kindOf, Outline } from "./outline.js";
-export { contentOf, failureIn, textsIn } from "./payload.js";
+export { contentOf, failureIn, textsIn, wholeError } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

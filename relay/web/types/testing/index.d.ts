@@ -67,8 +67,8 @@ export class FakeRelay<T extends ApplicationTypes = import("../client/applicatio
      */
     fail(code?: number, reason?: string): Promise<void>;
     /**
-     * Answers the next join, of the list or of tasks, with this error. `unavailable`, `rate_limited` and `internal` are temporary: the
-     * client joins again after one second (`advance`).
+     * Answers the next join, of the list or of tasks, with this error. `unavailable`, `rate_limited` and `internal` are
+     * temporary: the client joins again after one second (`advance`).
      * @param {ErrorCode} code
      */
     failNextJoin(code: ErrorCode): Promise<void>;

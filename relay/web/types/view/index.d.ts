@@ -19,7 +19,7 @@ export type Step = import("./stages.js").Step;
 export type Reached = import("./steps.js").Reached;
 export type StepTaken = import("./steps.js").StepTaken;
 export { isNotable, kindOf, Outline } from "./outline.js";
-export { contentOf, failureIn, textsIn } from "./payload.js";
+export { contentOf, failureIn, textsIn, wholeError } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

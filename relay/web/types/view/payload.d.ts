@@ -33,6 +33,15 @@ export function textsIn(data: any): string[];
  */
 export function failureIn(error: string): string;
 /**
+ * The whole error of a task. The relay cuts long texts of a summary and ends them with "…"; an event may have all of it.
+ * @param {string} error of a summary
+ * @param {readonly ({data?: any} | null)[]} events of the task
+ * @returns {string} the error as it is, where no event has more of it
+ */
+export function wholeError(error: string, events: readonly ({
+    data?: any;
+} | null)[]): string;
+/**
  * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
  * `questions`: the questions it asks. `block`: a traceback, or an error of several lines; then `text` is what failed.
  * `bytes`: the size of data that the relay left out because it is too large, otherwise 0.
