@@ -67,8 +67,8 @@ def test_a_view_is_saved_opened_counted_renamed_and_deleted(page: Page, site: An
     for _ in range(2):  # the second time after it came back to its place
         page.get_by_role("button", name="Delete Broken").click()
         assert names(page) == ["All tasks", "rate"]
-        expect(page.locator("#views")).to_contain_text("“Broken” is deleted.")
-        expect(page.get_by_role("button", name="Undo")).to_be_focused()
+        expect(page.locator("#views")).to_contain_text("Deleted: Broken")
+        expect(page.get_by_role("button", name="Undo: delete Broken")).to_be_focused()
         page.keyboard.press("Enter")
         assert names(page) == ["All tasks", "Broken", "rate"]
         expect(page.get_by_role("link", name="Broken")).to_be_focused()

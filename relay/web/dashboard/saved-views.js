@@ -189,7 +189,9 @@ export class SavedViews {
   #wayBack(name) {
     const row = stamp("deleted-template");
     setText(find(".views-deleted", row), say("views.deleted", { name }));
-    find(".views-undo", row).addEventListener("click", () => this.#restore());
+    const undo = find(".views-undo", row);
+    setAttribute(undo, "aria-label", say("views.undo-delete", { name }));
+    undo.addEventListener("click", () => this.#restore());
     return row;
   }
 

@@ -43,8 +43,9 @@ export const de = {
   "views.rename-short": "Umbenennen",
   "views.delete": "{name} löschen",
   "views.delete-short": "Löschen",
-  "views.deleted": "„{name}“ ist gelöscht.",
+  "views.deleted": "Gelöscht: {name}",
   "views.undo": "Rückgängig",
+  "views.undo-delete": "Rückgängig: {name} löschen",
   "keys": "Tasten",
 
   // List

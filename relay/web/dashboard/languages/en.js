@@ -43,8 +43,9 @@ export const en = {
   "views.rename-short": "Rename",
   "views.delete": "Delete {name}",
   "views.delete-short": "Delete",
-  "views.deleted": "“{name}” is deleted.",
+  "views.deleted": "Deleted: {name}",
   "views.undo": "Undo",
+  "views.undo-delete": "Undo: delete {name}",
   "keys": "Keys",
 
   // List
