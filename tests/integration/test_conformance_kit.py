@@ -16,6 +16,7 @@ from support.command_process import run
 from relay.cli.conformance.run import choose
 from relay.cli.conformance.run import run as conformance
 from relay.cli.conformance.scenarios import ALL
+from relay.cli.conformance.scenarios.endings import hammers
 from relay.errors import StartupError
 
 
@@ -49,6 +50,11 @@ async def test_each_fault_of_a_client_with_several_is_named() -> None:
     found = await faults(wrong(*(fault for fault, _, _ in NAMED)), SHOWN_BY, patience_s=2.0)
     assert {f"{scenario}: {sentence}" for _, scenario, sentence in NAMED} <= set(found)
     assert "did not connect" not in "".join(found)
+
+
+@pytest.mark.parametrize(("pauses_s", "named"), [([0.001, 0.02, 0.002], True), ([0.0, 0.04, 0.0], False)])
+def test_three_attempts_without_a_pause_are_no_backoff(pauses_s: list[float], named: bool) -> None:
+    assert hammers(pauses_s) == named
 
 
 def test_a_program_that_ends_is_a_fault_and_what_it_said_is_shown() -> None:

@@ -74,6 +74,7 @@ class Exam:
         self.events: list[Any] | None = None  # as the client shows them
         self.tasks: dict[str, Any] | None = None
         self.ended = False  # has the client ended?
+        self.ended_at = 0.0  # when the kit closed the last connection
         self._moved = asyncio.Event()  # for the scenario
         self.changed = asyncio.Event()  # for polls that wait
 
@@ -245,22 +246,22 @@ class Exam:
         raise Failed(Fault(sentence, section))
 
     async def comes_back(self, peer: Peer, how: str, *, not_before_s: float = 0, within_s: float) -> Peer:
-        """Wait for a connection after this one and its joins, and judge how long that took since now.
+        """Wait for a connection after this one and its joins, and judge how long that took.
 
         `how` says how the connection ended. A pause shorter than `not_before_s`, or longer than `within_s` and the
-        patience of this exam, is a fault.
+        patience of this exam, is a fault. It counts from the end that the kit made: a client can know of it only later.
         """
-        ended_at, number = self.clock(), peer.number + 1
+        number = peer.number + 1
         sentence = f"did not come back after {how}"
         await self.until(lambda: len(self.attempts) >= number, sentence, "7", within_s + self.patience_s)
-        pause_s = self.attempts[number - 1] - ended_at
+        pause_s = self.attempts[number - 1] - self.ended_at
         if pause_s < not_before_s - 0.05:
             self.fault(f"came back {pause_s:.2f} s after {how}", "7")
         return await self.joined(number, sentence, "7")
 
     async def close(self, peer: Peer, code: Close | int, reason: str) -> None:
         """Close a connection, and expect the next one to join from the position of the timeline."""
-        self.expected = self.world.position()
+        self.expected, self.ended_at = self.world.position(), self.clock()
         self.trace.append(f"{DIRECTIONS['got']} close {int(code)} {reason}")
         await peer.socket.close(code, reason)
 
