@@ -114,7 +114,10 @@ def application(
         *operating,
         Route("/", page.answer),
         served.DASHBOARD.route(),
-        *(served.FILES.route(f"/{folder}", folder) for folder in ("client", "view", "react", "dashboard")),
+        *(
+            served.FILES.route(f"/{folder}", folder)
+            for folder in ("client", "view", "inspector", "react", "dashboard")
+        ),
     ]
     return _hardened(Starlette(routes=routes, middleware=[Middleware(_Cors, admission.origins)]))
 

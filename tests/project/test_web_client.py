@@ -24,6 +24,7 @@ REACT_TESTS = sorted((ROOT / "tests" / "web" / "react").glob("*.test.js"))
 TYPED_PROGRAMS = sorted((ROOT / "tests" / "web" / "typescript").glob("*.ts*"))
 CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
 VIEW_MODULES = sorted((WEB / "view").rglob("*.js"))
+INSPECTOR_MODULES = sorted((WEB / "inspector").rglob("*.js"))
 REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
 TESTING_MODULES = sorted((WEB / "testing").rglob("*.js"))
 DASHBOARD_MODULES = sorted((WEB / "dashboard").rglob("*.js"))
@@ -82,7 +83,7 @@ def test_an_entry_of_react_begins_with_the_mark_for_next_js(entry: str) -> None:
 
 def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     run(*tsc, "--noEmit", cwd=WEB)
-    modules = CLIENT_MODULES + VIEW_MODULES + REACT_MODULES + TESTING_MODULES
+    modules = CLIENT_MODULES + VIEW_MODULES + INSPECTOR_MODULES + REACT_MODULES + TESTING_MODULES
     assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
@@ -116,7 +117,7 @@ def test_an_application_in_typescript_finds_the_types(
 
 
 def test_the_client_writes_nothing_to_the_console_and_has_no_dependency() -> None:
-    for path in CLIENT_MODULES + TESTING_MODULES:
+    for path in CLIENT_MODULES + INSPECTOR_MODULES + TESTING_MODULES:
         text = path.read_text("utf-8")
         assert "console" not in text, path
         assert all(name.startswith(".") for name in imports(text)), path
@@ -135,7 +136,7 @@ def test_the_view_part_is_pure_and_imports_only_types_of_the_client() -> None:
 
 
 def test_the_dashboard_imports_only_what_the_package_exports() -> None:
-    exported = {"../client/index.js", "../view/index.js"}
+    exported = {"../client/index.js", "../inspector/index.js", "../view/index.js"}
     for path in DASHBOARD_MODULES:
         foreign = {name for name in imports(path.read_text("utf-8")) if not name.startswith("./")}
         assert foreign <= exported, path
@@ -219,9 +220,8 @@ def test_the_wheel_contains_the_client_and_none_of_its_tools(tsc: tuple[str, str
     # then the wheel contains nothing of them.
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
-    assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react", "testing")} <= set(names)
+    parts = ("client", "view", "inspector", "react", "testing")
+    assert {f"relay/web/{part}/index.js" for part in parts} <= set(names)
     assert {f"relay/web/{part}" for part in pages()} <= set(names)
-    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "view", "react", "testing")} <= set(
-        names
-    )
+    assert {f"relay/web/types/{part}/index.d.ts" for part in parts} <= set(names)
     assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]

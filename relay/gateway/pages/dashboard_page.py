@@ -20,7 +20,7 @@ from relay.gateway.paths import rest_of
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("client", "view", "dashboard")  # what the page consists of
+FOLDERS = ("client", "view", "inspector", "dashboard")  # what the page consists of
 HTML = "dashboard/index.html"
 SCRIPT = "dashboard/app.js"
 STYLE = "dashboard/style.css"  # the address of all style sheets together

@@ -1,6 +1,7 @@
 // @ts-check
 // Shows how current the page is: the chip in the header, the dialog it opens, and the banner while it is not live.
 
+import { mountInspector } from "../inspector/index.js";
 import { isDisconnected, isSignedOut, stateName } from "../view/index.js";
 import { find, setText } from "./dom.js";
 import { canSay, say } from "./language.js";
@@ -18,8 +19,8 @@ export class FreshnessView {
   #signIn = new SignInLink(find(".sign-in", this.#banner));
   #about = find("#about-connection");
   #lacksSuccessor;
-  /** @type {Relay["stats"] | undefined} */
-  #stats;
+  /** @type {Relay | undefined} */
+  #relay;
   /** @type {Status} */
   #status = { state: "connecting" };
   #wasAway = false;
@@ -33,12 +34,13 @@ export class FreshnessView {
     this.#lacksSuccessor = lacksSuccessor;
     find("button", this.#banner).addEventListener("click", tryNow);
     find(".try-now").addEventListener("click", tryNow);
+    find(".inspect", this.#about).addEventListener("click", () => this.#inspect());
     this.#about.addEventListener("toggle", () => this.tick());
   }
 
   /** @param {Relay} relay the new connection, which replaces the last one */
   follow(relay) {
-    this.#stats = relay.stats;
+    this.#relay = relay;
     this.#wasAway = false;
   }
 
@@ -77,7 +79,7 @@ export class FreshnessView {
     const { state } = this.#status;
     setText(find(".about-words"), aboutOf(this.#status));
     find(".try-now").hidden = state !== "offline" && state !== "refused";
-    const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#stats ?? {};
+    const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#relay?.stats ?? {};
     this.#show("heard", heardAt ? ago(Date.now() - heardAt) : say("connection.no-message"));
     this.#show("delay", delayMs === undefined ? say("connection.no-delay") : say("connection.ms", { count: Math.round(delayMs) }));
     this.#show("transport", transportOf(this.#status));
@@ -94,6 +96,12 @@ export class FreshnessView {
     if (!current || !this.#wasAway) return;
     this.#wasAway = false;
     this.#backAt = performance.now();
+  }
+
+  /** Shows how the connection came to be as it is, also that of another user who signs in meanwhile. */
+  #inspect() {
+    this.#about.hidePopover();
+    mountInspector({ debug: () => this.#relay?.debug() }, { lang: document.documentElement.lang, explain: aboutOf });
   }
 
   #expiry() {

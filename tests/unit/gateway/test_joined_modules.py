@@ -18,7 +18,7 @@ ENTRY = "page/app.js"
 
 
 def modules_of_the_page() -> dict[str, str]:
-    folders = ("client", "view", "dashboard")
+    folders = ("client", "view", "inspector", "dashboard")
     paths = [path for folder in folders for path in (WEB / folder).rglob("*.js")]
     return {path.relative_to(WEB).as_posix(): path.read_text("utf-8") for path in paths}
 

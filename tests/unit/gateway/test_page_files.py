@@ -12,7 +12,7 @@ from relay.gateway.pages.dashboard_page import SCRIPT, DashboardPage
 from relay.gateway.pages.served import WEB
 from relay.gateway.pages.web_files import WebFiles
 
-FOLDERS = ("client", "view", "dashboard")
+FOLDERS = ("client", "view", "inspector", "dashboard")
 TIME = "dashboard/time.js"
 
 

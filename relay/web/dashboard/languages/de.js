@@ -209,6 +209,7 @@ export const de = {
   "connection.transport": "Übertragung",
   "connection.reconnects": "Neue Verbindungen",
   "connection.signed-in-as": "Angemeldet als",
+  "connection.details": "Einzelheiten",
   "connection.reconnect": "Neu verbinden",
   "connection.no-message": "noch keine",
   "connection.no-delay": "noch nicht gemessen",

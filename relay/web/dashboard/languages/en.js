@@ -209,6 +209,7 @@ export const en = {
   "connection.transport": "Transport",
   "connection.reconnects": "Reconnects",
   "connection.signed-in-as": "Signed in as",
+  "connection.details": "Details",
   "connection.reconnect": "Reconnect",
   "connection.no-message": "none yet",
   "connection.no-delay": "not measured yet",

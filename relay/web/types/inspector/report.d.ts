@@ -1,0 +1,7 @@
+/** @typedef {import("../client/index.js").DebugReport} DebugReport */
+/**
+ * @param {DebugReport} report
+ * @param {string} environment the browser, in its own words
+ */
+export function reportText(report: DebugReport, environment: string): string;
+export type DebugReport = import("../client/index.js").DebugReport;

@@ -1,0 +1,2 @@
+/** @param {ShadowRoot} root */
+export function addStyle(root: ShadowRoot): void;
