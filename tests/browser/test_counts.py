@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import partial
 from typing import Any
 
 import pytest
-from dashboard import until
-from playwright.sync_api import Page
+from dashboard import until, write_task
+from playwright.sync_api import Page, Route, expect
 
 ROUNDS, WRITES = 30, 6
 PEOPLE = ("alice", "bob", "carol")
@@ -93,3 +94,27 @@ def test_the_counts_of_two_users_are_those_of_the_documents_through_any_writes(
             counts = expected(site, user)
             if any(counts.values()):
                 until(partial(shows, each, counts), f"seed {seed}, round {number}: {user} {counts}")
+
+
+def test_a_list_that_is_not_whole_says_what_its_numbers_count(page: Page, site: Any) -> None:
+    # Given a page that asks for at most two tasks, instead of five thousand,
+    def asking_for_two(route: Route) -> None:
+        answer = route.fetch()
+        text = answer.text()
+        assert "LIST_LIMIT = 5000" in text
+        route.fulfill(response=answer, body=text.replace("LIST_LIMIT = 5000", "LIST_LIMIT = 2"))
+
+    page.route("**/dashboard/app.js", asking_for_two)
+    said = page.locator("#partial")
+    # then it says nothing while it has all of them,
+    write_task(site, title="First")
+    site.open()
+    expect(page.locator(".row")).to_have_count(1)
+    expect(said).to_be_hidden()
+    # and once there may be more, it does.
+    for title in ("Second", "Third"):
+        write_task(site, title=title)
+    expect(page.locator(".row")).to_have_count(3)
+    page.reload()
+    expect(page.locator(".row")).to_have_count(2)
+    expect(said).to_have_text(re.compile("the newest 2 tasks"))

@@ -476,6 +476,16 @@ for (const wake of ["online", "visible", "renew"]) {
   });
 }
 
+test("the user of polls is that of their token, because their answers name none", async () => {
+  const token = tokenOf("alice");
+  const relay = relayFor(new Set([token]), { blocked: true });
+  const { client_ } = client(relay, () => token);
+  client_.joinTask("t");
+  assert.equal(client_.stats.sub, "");
+  await relay.world.pass(3_000);
+  assert.deepEqual([client_.status.state, client_.stats.sub], ["polling", "alice"]);
+});
+
 test("polls and the WebSocket beside them keep their user, also if a token cannot be read", async () => {
   const pairs = [
     [tokenOf("alice"), tokenOf("bob")],

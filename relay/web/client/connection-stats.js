@@ -10,7 +10,7 @@ export class ConnectionStats {
   heardAt = 0;
   /** How often the client connected again; -1 before the first connection. */
   reconnects = -1;
-  /** The user of the token; "" before the first `welcome`. */
+  /** The user of the token; "" before the first connection. */
   sub = "";
   /** When the token expires, in ms since the epoch. 0 until the relay warns of it. */
   endsAt = 0;
@@ -38,6 +38,14 @@ export class ConnectionStats {
   /** The last 31 delays that were measured, in ms, the newest last. */
   get delaysMs() {
     return this.#delay.lastMs;
+  }
+
+  /**
+   * A connection opened. An answer to a poll names no user, so its token does.
+   * @param {string | undefined} sub undefined where the token cannot be read
+   */
+  opened(sub) {
+    this.sub = sub ?? this.sub;
   }
 
   /** @param {ServerMessage} message */

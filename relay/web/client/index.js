@@ -13,7 +13,7 @@ import { given, Notes } from "./debug.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Subscriptions } from "./subscriptions.js";
-import { isSameUser, timesOf } from "./token.js";
+import { isSameUser, subjectOf, timesOf } from "./token.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may connect to its own machine
@@ -119,7 +119,10 @@ export class Relay {
       token,
       host,
       early: joinEarly ? () => this.#subscriptions.wantedLimit : undefined,
-      onOpen: (joined) => this.#subscriptions.joinAll(joined),
+      onOpen: (joined) => {
+        this.stats.opened(subjectOf(this.#connection.token ?? ""));
+        this.#subscriptions.joinAll(joined);
+      },
       onMessage: (message, size) => {
         this.#notes.message(message, size, host.now());
         this.#subscriptions.receive(message);

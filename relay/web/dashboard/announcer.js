@@ -15,6 +15,8 @@ export class Announcer {
   #list;
   /** @type {Map<string, string>} What to announce next: the newest change of each task. */
   #pending = new Map();
+  /** @type {Set<string>} The tasks of what was announced last. */
+  #spoken = new Set();
   #spokeAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #speaking;
@@ -26,6 +28,7 @@ export class Announcer {
 
   /** @param {ServerMessage} message called after the list has applied it */
   take({ type, data }) {
+    if (type === "dashboard:task_list_updated" && data.change === "removed") return this.#forget(data.taskId);
     if (!type.startsWith(TASK) || !canSay(`said.${type.slice(TASK.length)}`)) return;
     const { taskId, title } = /** @type {{taskId: string, title?: string}} */ (data);
     const shown = visible(title ?? this.#list().get(taskId)?.title) ?? say("notify.untitled");
@@ -42,6 +45,12 @@ export class Announcer {
     setText(find("#said"), "");
   }
 
+  /** @param {string} taskId of a task that is gone, or that the reader may not see any more */
+  #forget(taskId) {
+    this.#pending.delete(taskId);
+    if (this.#spoken.has(taskId)) setText(find("#said"), "");
+  }
+
   #speakSoon() {
     if (this.#speaking !== undefined) return;
     const waitMs = Math.max(0, this.#spokeAt + SPEAK_EVERY_MS - performance.now());
@@ -51,6 +60,7 @@ export class Announcer {
   #speak() {
     this.#speaking = undefined;
     this.#spokeAt = performance.now();
+    this.#spoken = new Set(this.#pending.keys());
     const lines = [...this.#pending.values()];
     this.#pending.clear();
     const spoken = lines.length > SPOKEN_MAX ? say("said-many", { count: lines.length }) : lines.join(" ");

@@ -39,6 +39,7 @@ const ASK_AGAIN_MS = 60_000; // after the page was hidden for so long, somebody 
 const BESIDE = matchMedia("(min-width: 1100px)");
 
 sayStaticTexts(); // before the views copy templates
+setText(find("#partial"), say("list.partial", { count: LIST_LIMIT }));
 
 const sections = find("#sections");
 const session = new Session({ tokenUrl: pageSettings.tokenUrl, onOther, onNews: renew });
@@ -117,6 +118,7 @@ function start() {
     if (message.type === "welcome" || message.type === "auth:ok") session.accepted();
     announcer.take(message);
     attention.take(message, shownSub);
+    if (message.type === "dashboard:state" && !message.data.more) find("#partial").hidden = list.size < LIST_LIMIT;
     if (message.type.startsWith("auth:") || message.type === "welcome") invalidate(); // `relay.me` may differ
   });
   freshnessView.follow(relay);
@@ -135,6 +137,7 @@ function clear() {
   renewal.clear();
   announcer.clear();
   taskView.show(null);
+  find("#partial").hidden = true;
   memory.open(""); // after the views have saved what there was to remember
   shownSub = "";
 }

@@ -63,6 +63,7 @@ export const de = {
   // Sections and rows of the list
   "list.waiting": { one: "{count} Änderung", other: "{count} Änderungen" },
   "list.above": { one: "{count} neu weiter oben", other: "{count} neu weiter oben" },
+  "list.partial": "Gezählt wird, was hier steht: die neuesten {count} Aufgaben und ältere, die sich seither geändert haben.",
   "list.width": "Breite der Liste",
   "section.unread": { one: "{count} neu", other: "{count} neu" },
   "section.mine": { one: "{count} eigene", other: "{count} eigene" },

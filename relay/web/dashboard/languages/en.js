@@ -63,6 +63,7 @@ export const en = {
   // Sections and rows of the list
   "list.waiting": { one: "{count} change", other: "{count} changes" },
   "list.above": { one: "{count} new above", other: "{count} new above" },
+  "list.partial": "The numbers count what is listed: the newest {count} tasks, and older ones that have changed since.",
   "list.width": "Width of the list",
   "section.unread": { one: "{count} new", other: "{count} new" },
   "section.mine": { one: "{count} mine", other: "{count} mine" },

@@ -10,7 +10,7 @@ export class ConnectionStats {
     heardAt: number;
     /** How often the client connected again; -1 before the first connection. */
     reconnects: number;
-    /** The user of the token; "" before the first `welcome`. */
+    /** The user of the token; "" before the first connection. */
     sub: string;
     /** When the token expires, in ms since the epoch. 0 until the relay warns of it. */
     endsAt: number;
@@ -21,6 +21,11 @@ export class ConnectionStats {
     get delayMs(): number | undefined;
     /** The last 31 delays that were measured, in ms, the newest last. */
     get delaysMs(): number[];
+    /**
+     * A connection opened. An answer to a poll names no user, so its token does.
+     * @param {string | undefined} sub undefined where the token cannot be read
+     */
+    opened(sub: string | undefined): void;
     /** @param {ServerMessage} message */
     take(message: ServerMessage): void;
     #private;
