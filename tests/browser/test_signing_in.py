@@ -245,13 +245,18 @@ def test_nothing_of_a_user_is_left_in_the_page_of_the_next_one(page: Page, site:
     page.locator("#views-button").click()
     assert len(page.evaluate(PLACES_OF, "Salaries")) >= 5
     page.keyboard.press("Escape")
+    page.locator("#search").fill("a search of alice")
+    page.evaluate("name => void (location.hash = `/tasks/${name}`)", task_id)
     # when another user's link is opened in it, whom the relay does not accept, or does,
     for secret, state in ((NEW_SECRET, "offline"), (SECRET, "live")):
         other = token("bob", secret=secret)
         page.evaluate("token => void (location.hash = `token=${token}`)", other)
         expect(connection(page, state)).to_be_visible()
         page.locator("#views-button").click()
-        # then nothing of the first one is left in it.
+        # then nothing of the first one's tasks is left in it,
         assert page.evaluate(PLACES_OF, "Salaries") == []
         page.keyboard.press("Escape")
+    # and nothing of the search and the address once the next one is there.
     expect(row(page, of_bob)).to_be_visible()
+    assert page.evaluate(PLACES_OF, "a search of alice") == []
+    expect(page).to_have_url(f"{site.url}/")

@@ -77,6 +77,7 @@ let lookingAgain;
 /** @type {import("../client/index.js").Status} The status that is shown. */
 let status = { state: "connecting" };
 let shownSub = ""; // the user of this connection; "" until the relay has named one
+let lastSub = ""; // the last user whom the relay has named to this page
 let isAside = false; // emptied, and kept by the browser for the way back
 
 session.signIn();
@@ -112,7 +113,7 @@ function start() {
   relay.onStatus(follow);
   relay.onMessage((message) => {
     if (shownSub !== "" && sub() !== shownSub) return onOther(); // whom no token has named, as with an id that is too long
-    shownSub = sub();
+    if (shownSub === "") named(sub());
     memory.open(shownSub, { removesOthers: session.asksApplication });
     if (message.type === "auth:expiring") session.expiring();
     if (message.type === "welcome" || message.type === "auth:ok") session.accepted();
@@ -140,6 +141,20 @@ function clear() {
   find("#partial").hidden = true;
   memory.open(""); // after the views have saved what there was to remember
   shownSub = "";
+}
+
+/**
+ * The relay has named the user of this connection. What another one has searched for and opened is not for them.
+ * @param {string} now
+ */
+function named(now) {
+  shownSub = now;
+  if (now === "") return;
+  const isNext = lastSub !== "" && lastSub !== now;
+  lastSub = now;
+  if (!isNext) return;
+  search.clear();
+  if (open) location.replace("#/");
 }
 
 /**
