@@ -161,12 +161,15 @@ async def a_task_that_is_revoked_ends_and_is_listed_again_with_the_right_to_see_
     await driver.revoke("revoke-1")
     await soon(driver.relay, lambda: not board.tasks)
     assert timeline.state == "revoked"
-    await driver.push("revoke-1", {"type": "unseen"})
+    await driver.push("revoke-1", {"type": "pr_opened"})
     await driver.grant("revoke-1")
     await soon(driver.relay, lambda: board.tasks)
     timeline = driver.relay.join_task("revoke-1")
     await soon(driver.relay, lambda: timeline.state == "ready")
-    assert types(timeline) == ["unseen"]
+    assert types(timeline) == ["pr_opened"]
+    await driver.set("revoke-1", status="pr_opened")  # what the event has said, though nobody was sent that
+    messages = await heard(driver, lambda: board.tasks[0].get("status") == "pr_opened")
+    assert "task:pr_opened" not in dict(messages)
 
 
 @scenario

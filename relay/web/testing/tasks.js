@@ -110,7 +110,6 @@ export class Tasks {
     assign(task, fields);
     task.events.push(...written);
     const summary = summaryOf(taskId, task);
-    if (!task.isVisible) return [];
     /** @type {Told[]} */
     const told = [];
     for (const [offset, event] of written.entries()) {
@@ -128,7 +127,8 @@ export class Tasks {
     if (!isSame({ ...before, ...VOLATILE }, { ...summary, ...VOLATILE })) {
       told.push({ type: "task:updated", data: { taskId, task: summary }, list: false, room: true });
     }
-    return isSame(before, summary) ? told : [...told, listed(summary)];
+    if (!isSame(before, summary)) told.push(listed(summary));
+    return task.isVisible ? told : [];
   }
 
   /**

@@ -140,11 +140,14 @@ export const scenarios = {
     await driver.until(() => list.size === 0);
     assert.deepEqual([timeline.state, timeline.events.length], ["revoked", 0]);
     assert.deepEqual(types(messages()), ["task:revoked", "dashboard:task_list_updated"]);
-    await driver.push("revoke-1", { type: "unseen" });
+    await driver.push("revoke-1", { type: "pr_opened" });
     await driver.grant("revoke-1");
     await driver.until(() => timeline.state === "ready");
-    assert.deepEqual(timeline.events.map(({ type }) => type), ["log", "unseen"]);
+    assert.deepEqual(timeline.events.map(({ type }) => type), ["log", "pr_opened"]);
     assert.deepEqual(list.tasks.map(({ eventCount }) => eventCount), [2]);
+    await driver.set("revoke-1", { status: "pr_opened" }); // what the event has said, though nobody was sent that
+    await driver.until(() => list.get("revoke-1").status === "pr_opened");
+    assert.ok(!types(messages()).includes("task:pr_opened"));
   },
 
   async "a client that was offline gets what it missed, once, and no hints of it"(driver) {
