@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
+import urllib.request
+from contextlib import suppress
 
 import pytest
 from support.clients import python_client
@@ -13,6 +16,8 @@ from support.clients.verdicts import PATIENCE_S, faults
 from support.clients.wrong_client import FaultName, wrong
 from support.command_process import run
 
+from relay.cli.conformance.exam import Exam
+from relay.cli.conformance.listener import listening
 from relay.cli.conformance.run import choose
 from relay.cli.conformance.run import run as conformance
 from relay.cli.conformance.scenarios import ALL
@@ -50,6 +55,22 @@ async def test_each_fault_of_a_client_with_several_is_named() -> None:
     found = await faults(wrong(*(fault for fault, _, _ in NAMED)), SHOWN_BY, patience_s=2.0)
     assert {f"{scenario}: {sentence}" for _, scenario, sentence in NAMED} <= set(found)
     assert "did not connect" not in "".join(found)
+
+
+async def test_what_is_no_request_ends_its_connection_and_nothing_else() -> None:
+    loop, failures = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    exam = Exam(PATIENCE_S, loop.time)
+    async with listening(exam, "127.0.0.1") as url:
+        host, port = url.removeprefix("http://").split(":")
+        for sent in (b"nonsense\r\n\r\n", b"POST /poll HTTP/1.1\r\nContent-Length: many\r\n\r\n"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+        token = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{url}/token").read())
+    assert (token.decode(), failures) == (exam.token, [])
 
 
 @pytest.mark.parametrize(("pauses_s", "named"), [([0.001, 0.02, 0.002], True), ([0.0, 0.04, 0.0], False)])

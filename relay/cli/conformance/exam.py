@@ -33,9 +33,7 @@ class Peer:
     """A connection that was given a welcome."""
 
     socket: Socket
-    token: str
-    number: int
-    since: float
+    number: int  # of the attempt that opened it, from 1
     listed: bool = False  # was the list joined and answered?
     joins: list[Position | None] = field(
         default_factory=list
@@ -63,7 +61,6 @@ class Exam:
         self.refusals: deque[Frame] = deque()  # errors for the next joins of the task
         self.blocked = False  # are WebSockets broken before they open?
         self.token = token(1)
-        self.tokens_asked = 0
         self.faults: dict[Fault, None] = {}
         self.trace: deque[str] = deque(maxlen=TRACE_MAX)
         self.attempts: list[float] = []  # when a WebSocket was asked for
