@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -29,13 +30,18 @@ def install_client(folder: Path) -> None:
 
 
 def node_packages(folder: Path) -> Path:
-    """Return the `node_modules` of this folder, installed as its lock file says. Skips the test if npm is missing."""
-    installed = folder / "node_modules"
-    if not _are_locked(folder / "package-lock.json", installed / ".package-lock.json"):
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed")
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+    """Return the `node_modules` of this folder, installed as its lock file says. Skips the test if npm is missing.
+
+    Of several test runs in this checkout, one installs while the others wait.
+    """
+    installed, lock = folder / "node_modules", folder / "package-lock.json"
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not _are_locked(lock, installed / ".package-lock.json"):
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.skip("npm is not installed")
+            subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
     return installed
 
 

@@ -10,18 +10,20 @@ mock.timers.enable({ apis: ["setTimeout"] });
 
 const said = () => page.querySelector("#said").textContent;
 const merged = (taskId) => ({ type: "task:pr_merged", data: { taskId, title: `Title of ${taskId}` } });
-const removed = (taskId) => ({ type: "dashboard:task_list_updated", data: { change: "removed", taskId } });
+const listed = (change, taskId) => ({ type: "dashboard:task_list_updated", data: { change, taskId } });
 
 test("nothing that was said of a task stays once the reader may not see it", () => {
   const announcer = new Announcer(() => new Map());
-  for (const taskId of ["a", "b"]) announcer.take(merged(taskId));
-  announcer.take(removed("b")); // before it was said
+  for (const taskId of ["a", "b", "c"]) announcer.take(merged(taskId));
+  announcer.take(listed("revoked", "b")); // before it was said
+  announcer.take(listed("deleted", "c"));
   mock.timers.tick(10_000);
   assert.match(said(), /Title of a/);
-  assert.doesNotMatch(said(), /Title of b/);
-  announcer.take(removed("other"));
+  assert.doesNotMatch(said(), /Title of [bc]/);
+  announcer.take(listed("revoked", "other"));
+  announcer.take(listed("upserted", "a"));
   assert.match(said(), /Title of a/);
-  announcer.take(removed("a"));
+  announcer.take(listed("revoked", "a"));
   assert.equal(said(), "");
 });
 

@@ -28,7 +28,7 @@ export class Announcer {
 
   /** @param {ServerMessage} message called after the list has applied it */
   take({ type, data }) {
-    if (type === "dashboard:task_list_updated" && data.change === "removed") return this.#forget(data.taskId);
+    if (type === "dashboard:task_list_updated" && data.change !== "upserted") return this.#forget(data.taskId);
     if (!type.startsWith(TASK) || !canSay(`said.${type.slice(TASK.length)}`)) return;
     const { taskId, title } = /** @type {{taskId: string, title?: string}} */ (data);
     const shown = visible(title ?? this.#list().get(taskId)?.title) ?? say("notify.untitled");
