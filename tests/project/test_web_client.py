@@ -89,6 +89,7 @@ def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
 
 def test_the_shipped_types_match_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
     run(*tsc, "--declaration", "--emitDeclarationOnly", "--outDir", str(tmp_path), cwd=WEB)
+    run(tsc[0], str(ROOT / "scripts" / "published_types.js"), str(tmp_path))
     fresh, shipped = (
         {path.relative_to(root): path.read_text("utf-8") for path in root.rglob("*.d.ts")}
         for root in (tmp_path, WEB / "types")
@@ -99,7 +100,10 @@ def test_the_shipped_types_match_the_sources(tsc: tuple[str, str], tmp_path: Pat
 def test_an_application_in_typescript_finds_the_types(
     tsc: tuple[str, str], packages: Path, tmp_path: Path
 ) -> None:
-    """Each line after `@ts-expect-error` is one that must not compile: tsc reports one that does."""
+    """Each line after `@ts-expect-error` is one that must not compile: tsc reports one that does.
+
+    The declarations are written, as a library does: every type that a program exports has to have a public name.
+    """
     (tmp_path / "package.json").write_text('{"type": "module"}')
     installed = tmp_path / "node_modules"
     installed.mkdir()
@@ -109,9 +113,17 @@ def test_an_application_in_typescript_finds_the_types(
     programs = [Path(shutil.copy(program, tmp_path)).name for program in TYPED_PROGRAMS]
     for guide, language in (("browser", "ts"), ("react", "ts"), ("react", "tsx")):
         for number, program in enumerate(blocks(GUIDES / f"{guide}.md", language)):
-            programs.append(f"{guide}-{number}.{language}")
+            programs.append(f"{guide}-{language}-{number}.{language}")
             (tmp_path / programs[-1]).write_text(program)
-    options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess")
+    options = (
+        "--declaration",
+        "--emitDeclarationOnly",
+        "--outDir",
+        "out",
+        "--strict",
+        "--exactOptionalPropertyTypes",
+        "--noUncheckedIndexedAccess",
+    )
     environment = ("--module", "nodenext", "--target", "es2022", "--jsx", "react-jsx")
     run(*tsc, *options, *environment, *programs, cwd=tmp_path)
 

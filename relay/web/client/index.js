@@ -61,6 +61,10 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
  */
 /**
  * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").ServerMessages<E>} ServerMessages
+ */
+/**
+ * @template [E=AnyEvents]
  * @typedef {import("./timeline.js").Timeline<E>} Timeline
  */
 

@@ -74,6 +74,7 @@ export class TaskList {
   /**
    * Applies a page of a state. The earlier list stays readable until the last page replaces it.
    * @param {DashboardState} page
+   * @internal
    */
   replace({ tasks, reset, more }) {
     if (reset) this.#incoming = new Map();
@@ -89,6 +90,7 @@ export class TaskList {
   /**
    * Applies one change of the list.
    * @param {ListUpserted | ListRemoved} update
+   * @internal
    */
   update(update) {
     if (update.change === "upserted") {
@@ -105,6 +107,7 @@ export class TaskList {
   /**
    * Ends the list, because the relay refused the join for good.
    * @param {ErrorCode} code
+   * @internal
    */
   end(code) {
     this.#byId.clear();

@@ -64,6 +64,7 @@ export class Timeline {
    * Applies a page of a state.
    * @param {import("./messages.js").TaskState<E>} page
    * @returns {boolean} false if it continues from events that are not here
+   * @internal
    */
   replace({ task, events, from, head, more }) {
     if (from > this.events.length) return false;
@@ -80,6 +81,7 @@ export class Timeline {
    * Adds an event.
    * @param {import("./messages.js").EventAdded<E>} added
    * @returns {boolean} false if it is not the next one
+   * @internal
    */
   append({ index, event, head }) {
     if (index !== this.events.length) return false;
@@ -92,13 +94,17 @@ export class Timeline {
   /**
    * Replaces the summary.
    * @param {TaskSummary} task
+   * @internal
    */
   summarize(task) {
     this.task = task;
     this.#changed();
   }
 
-  /** Forgets the position, which the relay's messages do not continue: the next join starts at the beginning. */
+  /**
+   * Forgets the position, which the relay's messages do not continue: the next join starts at the beginning.
+   * @internal
+   */
   losePosition() {
     this.#head = null;
   }
@@ -106,6 +112,7 @@ export class Timeline {
   /**
    * Ends the timeline, because the user may not see the task. Everything of it is dropped.
    * @param {Exclude<TimelineState, "loading" | "ready">} state
+   * @internal
    */
   end(state) {
     // A later join of a deleted task is answered with "forbidden": keep "deleted", which says more.

@@ -16,6 +16,14 @@
  * @typedef {import("./snapshots.js").TaskSnapshot<E>} TaskSnapshot
  */
 /** @typedef {import("./provider.js").RelayProviderProps} RelayProviderProps */
+/**
+ * @template {import("../client/index.js").ApplicationTypes} T
+ * @typedef {import("./typed.js").TypedHooks<T>} TypedHooks
+ */
+/**
+ * @template {import("../client/index.js").ApplicationTypes} T
+ * @typedef {import("./typed.js").TypedTask<T>} TypedTask
+ */
 /** @typedef {import("./hooks.js").WebSocketState} WebSocketState */
 /** @typedef {import("./hooks.js").Offline} Offline */
 

@@ -1,4 +1,5 @@
-export type AnyEvents = import("./messages.js").AnyEvents;
+import type { AnyEvents } from "./messages.js";
+export type { AnyEvents };
 /**
  * `events`: the data of each type of event, as in `{note: {text: string}, built: {version: number}}`. It is the
  * application's promise about what its writers write: nothing checks it when an event arrives.

@@ -28,4 +28,5 @@ export class Blockage {
     pollingEnded({ code, reason }: Ending, opened: boolean): void;
     #private;
 }
-export type Ending = import("./transports/transport.js").Ending;
+import type { Ending } from "./transports/transport.js";
+export type { Ending };

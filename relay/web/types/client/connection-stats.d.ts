@@ -30,4 +30,5 @@ export class ConnectionStats {
     take(message: ServerMessage): void;
     #private;
 }
-export type ServerMessage = import("./messages.js").ServerMessage;
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };

@@ -52,11 +52,16 @@ export class Connection {
     close(): void;
     #private;
 }
-export type Host = import("./host.js").Host;
-export type ServerMessage = import("./messages.js").ServerMessage;
-export type Claims = import("./transports/transport.js").Claims;
-export type Ending = import("./transports/transport.js").Ending;
-export type Transport = import("./transports/transport.js").Transport;
+import type { Host } from "./host.js";
+export type { Host };
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };
+import type { Claims } from "./transports/transport.js";
+export type { Claims };
+import type { Ending } from "./transports/transport.js";
+export type { Ending };
+import type { Transport } from "./transports/transport.js";
+export type { Transport };
 /**
  * - `connecting`: an attempt is under way.
  * - `live`: connected and current.

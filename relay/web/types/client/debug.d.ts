@@ -36,8 +36,10 @@ export class Notes {
     messages(withPayloads: boolean): DebugMessage[];
     #private;
 }
-export type State = import("./connection.js").State;
-export type Status = import("./connection.js").Status;
+import type { State } from "./connection.js";
+export type { State };
+import type { Status } from "./connection.js";
+export type { Status };
 /**
  * A message of the relay.
  */

@@ -12,4 +12,5 @@ export class Delay {
     take({ type, data, at, replyTo }: ServerMessage, now?: number): void;
     #private;
 }
-export type ServerMessage = import("./messages.js").ServerMessage;
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };

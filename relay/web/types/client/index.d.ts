@@ -13,6 +13,8 @@
 /**
  * Connects to a relay, and stays connected until `close()`. In TypeScript, `connect<{ events: MyEvents }>(…)` types what
  * events hold: the data by the type of the event.
+ *
+ * Throws a TypeError if `url` is no address of a relay, or `token` no function.
  * @template {ApplicationTypes} [T=ApplicationTypes]
  * @param {ConnectOptions} options
  * @returns {Relay<T>}
@@ -126,29 +128,56 @@ export type ConnectOptions = {
      */
     host?: Partial<import("./host.js").Host> | undefined;
 };
-export type ApplicationTypes = import("./application-types.js").ApplicationTypes;
-export type State = import("./connection.js").State;
-export type Status = import("./connection.js").Status;
-export type DebugReport = import("./debug.js").DebugReport;
-export type Host = import("./host.js").Host;
-export type Unsubscribe = import("./listeners.js").Unsubscribe;
-export type ConfigAnswer = import("./polls.js").ConfigAnswer;
-export type AnyEvents = import("./messages.js").AnyEvents;
-export type ErrorCode = import("./messages.js").ErrorCode;
-export type MessageType = import("./messages.js").MessageType;
-export type LinkTemplates = import("./polls.js").LinkTemplates;
-export type TaskSummary = import("./messages.js").TaskSummary;
-export type Selection = import("./selection.js").Selection;
-export type SelectionChange = import("./selection.js").SelectionChange;
-export type SelectOptions = import("./selection.js").SelectOptions;
-export type ListState = import("./task-list.js").ListState;
-export type TaskList = import("./task-list.js").TaskList;
-export type TimelineState = import("./timeline.js").TimelineState;
-export type Claims = import("./transports/transport.js").Claims;
-export type EventsOf<T extends ApplicationTypes> = import("./application-types.js").EventsOf<T>;
-export type Event<E = import("./messages.js").AnyEvents> = import("./messages.js").Event<E>;
-export type MessageData<K extends MessageType, E = import("./messages.js").AnyEvents> = import("./messages.js").MessageData<K, E>;
-export type MessageOf<K extends MessageType, E = import("./messages.js").AnyEvents> = import("./messages.js").MessageOf<K, E>;
-export type ServerMessage<E = import("./messages.js").AnyEvents> = import("./messages.js").ServerMessage<E>;
-export type Timeline<E = import("./messages.js").AnyEvents> = import("./timeline.js").Timeline<E>;
+import type { ApplicationTypes } from "./application-types.js";
+export type { ApplicationTypes };
+import type { State } from "./connection.js";
+export type { State };
+import type { Status } from "./connection.js";
+export type { Status };
+import type { DebugReport } from "./debug.js";
+export type { DebugReport };
+import type { Host } from "./host.js";
+export type { Host };
+import type { Unsubscribe } from "./listeners.js";
+export type { Unsubscribe };
+import type { ConfigAnswer } from "./polls.js";
+export type { ConfigAnswer };
+import type { AnyEvents } from "./messages.js";
+export type { AnyEvents };
+import type { ErrorCode } from "./messages.js";
+export type { ErrorCode };
+import type { MessageType } from "./messages.js";
+export type { MessageType };
+import type { LinkTemplates } from "./polls.js";
+export type { LinkTemplates };
+import type { TaskSummary } from "./messages.js";
+export type { TaskSummary };
+import type { Selection } from "./selection.js";
+export type { Selection };
+import type { SelectionChange } from "./selection.js";
+export type { SelectionChange };
+import type { SelectOptions } from "./selection.js";
+export type { SelectOptions };
+import type { ListState } from "./task-list.js";
+export type { ListState };
+import type { TaskList } from "./task-list.js";
+export type { TaskList };
+import type { TimelineState } from "./timeline.js";
+export type { TimelineState };
+import type { Claims } from "./transports/transport.js";
+export type { Claims };
+import type { EventsOf } from "./application-types.js";
+export type { EventsOf };
+import type { Event } from "./messages.js";
+export type { Event };
+import type { MessageData } from "./messages.js";
+export type { MessageData };
+import type { MessageOf } from "./messages.js";
+export type { MessageOf };
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };
+import type { ServerMessages } from "./messages.js";
+export type { ServerMessages };
+import type { Timeline } from "./timeline.js";
+export type { Timeline };
 import { ConnectionStats } from "./connection-stats.js";

@@ -18,4 +18,5 @@ export class Offers {
     receive({ type, data, replyTo }: import("./messages.js").ServerMessage): void;
     #private;
 }
-export type Transport = import("./transports/transport.js").Transport;
+import type { Transport } from "./transports/transport.js";
+export type { Transport };

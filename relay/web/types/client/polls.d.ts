@@ -1,4 +1,5 @@
-export type ServerMessage = import("./messages.js").ServerMessage;
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };
 /**
  * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
  * serves WebSockets and polls, the version of the protocol, and the links of the mapping if it has any.

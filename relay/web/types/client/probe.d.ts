@@ -30,4 +30,5 @@ export class Probe {
     stop(): void;
     #private;
 }
-export type Transport = import("./transports/transport.js").Transport;
+import type { Transport } from "./transports/transport.js";
+export type { Transport };

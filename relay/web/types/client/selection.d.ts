@@ -45,7 +45,8 @@ export class Selection {
     close(): void;
     #private;
 }
-export type TaskSummary = import("./messages.js").TaskSummary;
+import type { TaskSummary } from "./messages.js";
+export type { TaskSummary };
 /**
  * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
  * is newest first. `limit` keeps only the first ones.

@@ -57,8 +57,10 @@ export class Subscription<V extends TaskList | Timeline> {
      */
     end(phase: Phase, state: EndState): void;
 }
-export type TaskList = import("./task-list.js").TaskList;
-export type Timeline = import("./timeline.js").Timeline;
+import type { TaskList } from "./task-list.js";
+export type { TaskList };
+import type { Timeline } from "./timeline.js";
+export type { Timeline };
 /**
  * `deleted` and `revoked` of a task only
  */

@@ -30,7 +30,8 @@ export class Subscriptions {
     receive({ type, data, replyTo: named }: ServerMessage): void;
     #private;
 }
-export type ServerMessage = import("./messages.js").ServerMessage;
+import type { ServerMessage } from "./messages.js";
+export type { ServerMessage };
 export type ListSubscription = Subscription<TaskList>;
 export type TaskSubscription = Subscription<Timeline>;
 /**

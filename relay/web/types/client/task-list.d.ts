@@ -22,28 +22,18 @@ export class TaskList {
      * @param {import("./selection.js").SelectOptions} [options]
      */
     select(options?: import("./selection.js").SelectOptions): Selection;
-    /**
-     * Applies a page of a state. The earlier list stays readable until the last page replaces it.
-     * @param {DashboardState} page
-     */
-    replace({ tasks, reset, more }: DashboardState): void;
-    /**
-     * Applies one change of the list.
-     * @param {ListUpserted | ListRemoved} update
-     */
-    update(update: ListUpserted | ListRemoved): void;
-    /**
-     * Ends the list, because the relay refused the join for good.
-     * @param {ErrorCode} code
-     */
-    end(code: ErrorCode): void;
     #private;
 }
-export type ErrorCode = import("./messages.js").ErrorCode;
-export type TaskSummary = import("./messages.js").TaskSummary;
-export type DashboardState = import("./messages.js").DashboardState;
-export type ListUpserted = import("./messages.js").ListUpserted;
-export type ListRemoved = import("./messages.js").ListRemoved;
+import type { ErrorCode } from "./messages.js";
+export type { ErrorCode };
+import type { TaskSummary } from "./messages.js";
+export type { TaskSummary };
+import type { DashboardState } from "./messages.js";
+export type { DashboardState };
+import type { ListUpserted } from "./messages.js";
+export type { ListUpserted };
+import type { ListRemoved } from "./messages.js";
+export type { ListRemoved };
 /**
  * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join. A newer
  * relay may have other codes.

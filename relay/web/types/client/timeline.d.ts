@@ -42,36 +42,16 @@ export class Timeline<E = import("./messages.js").AnyEvents> {
      * @returns {import("./listeners.js").Unsubscribe}
      */
     onChange(listener: (timeline: Timeline<E>) => void): import("./listeners.js").Unsubscribe;
-    /**
-     * Applies a page of a state.
-     * @param {import("./messages.js").TaskState<E>} page
-     * @returns {boolean} false if it continues from events that are not here
-     */
-    replace({ task, events, from, head, more }: import("./messages.js").TaskState<E>): boolean;
-    /**
-     * Adds an event.
-     * @param {import("./messages.js").EventAdded<E>} added
-     * @returns {boolean} false if it is not the next one
-     */
-    append({ index, event, head }: import("./messages.js").EventAdded<E>): boolean;
-    /**
-     * Replaces the summary.
-     * @param {TaskSummary} task
-     */
-    summarize(task: TaskSummary): void;
-    /** Forgets the position, which the relay's messages do not continue: the next join starts at the beginning. */
-    losePosition(): void;
-    /**
-     * Ends the timeline, because the user may not see the task. Everything of it is dropped.
-     * @param {Exclude<TimelineState, "loading" | "ready">} state
-     */
-    end(state: Exclude<TimelineState, "loading" | "ready">): void;
     #private;
 }
-export type AnyEvents = import("./messages.js").AnyEvents;
-export type ErrorCode = import("./messages.js").ErrorCode;
-export type TaskSummary = import("./messages.js").TaskSummary;
-export type Event<E = import("./messages.js").AnyEvents> = import("./messages.js").Event<E>;
+import type { AnyEvents } from "./messages.js";
+export type { AnyEvents };
+import type { ErrorCode } from "./messages.js";
+export type { ErrorCode };
+import type { TaskSummary } from "./messages.js";
+export type { TaskSummary };
+import type { Event } from "./messages.js";
+export type { Event };
 /**
  * `loading` until the first state is complete, then `ready`. Afterwards `deleted`, or `revoked` when the user may no
  * longer see the task; or the code of the error that refused the join, such as `forbidden`. A newer relay may have other

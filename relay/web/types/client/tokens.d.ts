@@ -38,7 +38,8 @@ export class Tokens {
     close(): void;
     #private;
 }
-export type Host = import("./host.js").Host;
+import type { Host } from "./host.js";
+export type { Host };
 /**
  * none where there is no token yet, or nobody is signed in
  */

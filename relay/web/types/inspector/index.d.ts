@@ -33,5 +33,7 @@ export type InspectorOptions = {
      */
     onClose?: (() => void) | undefined;
 };
-export type DebugReport = import("../client/index.js").DebugReport;
-export type Status = import("../client/index.js").Status;
+import type { DebugReport } from "../client/index.js";
+export type { DebugReport };
+import type { Status } from "../client/index.js";
+export type { Status };

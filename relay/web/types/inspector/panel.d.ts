@@ -20,6 +20,9 @@ export class Panel {
     update(): void;
     #private;
 }
-export type DebugReport = import("../client/index.js").DebugReport;
-export type Status = import("../client/index.js").Status;
-export type Texts = import("./texts.js").Texts;
+import type { DebugReport } from "../client/index.js";
+export type { DebugReport };
+import type { Status } from "../client/index.js";
+export type { Status };
+import type { Texts } from "./texts.js";
+export type { Texts };

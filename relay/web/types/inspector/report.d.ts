@@ -4,4 +4,5 @@
  * @param {string} environment the browser, in its own words
  */
 export function reportText(report: DebugReport, environment: string): string;
-export type DebugReport = import("../client/index.js").DebugReport;
+import type { DebugReport } from "../client/index.js";
+export type { DebugReport };

@@ -58,16 +58,26 @@ export function useMe(): import("../client/index.js").Claims;
  * @returns {Offline}
  */
 export function useOfflineDetection(): Offline;
-export type Connection = import("./snapshots.js").Connection;
-export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
-export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
-export type MessageType = import("../client/index.js").MessageType;
-export type Relay = import("../client/index.js").Relay;
-export type SelectOptions = import("../client/index.js").SelectOptions;
-export type MessageData<K extends MessageType> = import("../client/index.js").MessageData<K>;
-export type MessageOf<K extends MessageType> = import("../client/index.js").MessageOf<K>;
-export type ServerMessage = import("../client/index.js").ServerMessage;
-export type Unsubscribe = import("../client/index.js").Unsubscribe;
+import type { Connection } from "./snapshots.js";
+export type { Connection };
+import type { DashboardSnapshot } from "./snapshots.js";
+export type { DashboardSnapshot };
+import type { TaskSnapshot } from "./snapshots.js";
+export type { TaskSnapshot };
+import type { MessageType } from "../client/index.js";
+export type { MessageType };
+import type { Relay } from "../client/index.js";
+export type { Relay };
+import type { SelectOptions } from "../client/index.js";
+export type { SelectOptions };
+import type { MessageData } from "../client/index.js";
+export type { MessageData };
+import type { MessageOf } from "../client/index.js";
+export type { MessageOf };
+import type { ServerMessage } from "../client/index.js";
+export type { ServerMessage };
+import type { Unsubscribe } from "../client/index.js";
+export type { Unsubscribe };
 /**
  * `retry` connects now instead of waiting, also after a refusal. `onMessage` calls back for every message, for toasts
  * and sounds; call it in an effect, and return the function it returns. Both functions keep their identity.

@@ -21,6 +21,9 @@ export function useChosen({ where, orderBy, limit }?: SelectOptions): (list: Das
 export function loadingList(): import("./snapshots.js").DashboardSnapshot;
 export function loadingTask(): import("./snapshots.js").TaskSnapshot<import("../client/messages.js").AnyEvents>;
 export function noTask(): import("./snapshots.js").TaskSnapshot<import("../client/messages.js").AnyEvents>;
-export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
-export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
-export type SelectOptions = import("../client/index.js").SelectOptions;
+import type { DashboardSnapshot } from "./snapshots.js";
+export type { DashboardSnapshot };
+import type { TaskSnapshot } from "./snapshots.js";
+export type { TaskSnapshot };
+import type { SelectOptions } from "../client/index.js";
+export type { SelectOptions };

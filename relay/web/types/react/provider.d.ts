@@ -7,10 +7,14 @@ export function RelayProvider({ url, token: given, relay, user, onStatus, onErro
 /** @returns {Store} */
 export function useStore(): Store;
 export type AnyRelay = import("../client/index.js").Relay<any>;
-export type GetToken = import("../client/tokens.js").GetToken;
-export type MaybeToken = import("../client/tokens.js").MaybeToken;
-export type Connection = import("./snapshots.js").Connection;
-export type User = import("./store.js").User;
+import type { GetToken } from "../client/tokens.js";
+export type { GetToken };
+import type { MaybeToken } from "../client/tokens.js";
+export type { MaybeToken };
+import type { Connection } from "./snapshots.js";
+export type { Connection };
+import type { User } from "./store.js";
+export type { User };
 export type ConnectionProps = {
     /**
      * as for `connect`. Another address closes the connection and opens a new one.

@@ -26,15 +26,24 @@ export const LOADING_DASHBOARD: DashboardSnapshot;
 export const LOADING_TASK: TaskSnapshot;
 /** @type {TaskSnapshot} */
 export const NO_TASK: TaskSnapshot;
-export type AnyEvents = import("../client/index.js").AnyEvents;
-export type ListState = import("../client/index.js").ListState;
-export type Status = import("../client/index.js").Status;
-export type TaskList = import("../client/index.js").TaskList;
-export type TaskSummary = import("../client/index.js").TaskSummary;
-export type Timeline = import("../client/index.js").Timeline;
-export type TimelineState = import("../client/index.js").TimelineState;
-export type Event<E = import("../client/messages.js").AnyEvents> = import("../client/index.js").Event<E>;
-export type Source<V extends import("./subscription.js").View, S> = import("./subscription.js").Source<V, S>;
+import type { AnyEvents } from "../client/index.js";
+export type { AnyEvents };
+import type { ListState } from "../client/index.js";
+export type { ListState };
+import type { Status } from "../client/index.js";
+export type { Status };
+import type { TaskList } from "../client/index.js";
+export type { TaskList };
+import type { TaskSummary } from "../client/index.js";
+export type { TaskSummary };
+import type { Timeline } from "../client/index.js";
+export type { Timeline };
+import type { TimelineState } from "../client/index.js";
+export type { TimelineState };
+import type { Event } from "../client/index.js";
+export type { Event };
+import type { Source } from "./subscription.js";
+export type { Source };
 /**
  * A status of the client. `since`: when the page began to be out of date, in ms since the epoch.
  */

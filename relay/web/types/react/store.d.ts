@@ -97,16 +97,26 @@ export class Store {
     whenTaskLoaded(taskId: string): Promise<void>;
     #private;
 }
-export type GetToken = import("../client/tokens.js").GetToken;
-export type MaybeToken = import("../client/tokens.js").MaybeToken;
-export type Host = import("../client/index.js").Host;
-export type ServerMessage = import("../client/index.js").ServerMessage;
-export type Status = import("../client/index.js").Status;
-export type TaskList = import("../client/index.js").TaskList;
-export type Timeline = import("../client/index.js").Timeline;
-export type Unsubscribe = import("../client/index.js").Unsubscribe;
-export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
-export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
+import type { GetToken } from "../client/tokens.js";
+export type { GetToken };
+import type { MaybeToken } from "../client/tokens.js";
+export type { MaybeToken };
+import type { Host } from "../client/index.js";
+export type { Host };
+import type { ServerMessage } from "../client/index.js";
+export type { ServerMessage };
+import type { Status } from "../client/index.js";
+export type { Status };
+import type { TaskList } from "../client/index.js";
+export type { TaskList };
+import type { Timeline } from "../client/index.js";
+export type { Timeline };
+import type { Unsubscribe } from "../client/index.js";
+export type { Unsubscribe };
+import type { DashboardSnapshot } from "./snapshots.js";
+export type { DashboardSnapshot };
+import type { TaskSnapshot } from "./snapshots.js";
+export type { TaskSnapshot };
 /**
  * undefined where the page does not say; null: nobody
  */

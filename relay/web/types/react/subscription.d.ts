@@ -50,9 +50,12 @@ export class Subscription<V extends View, S> {
     update(): void;
     #private;
 }
-export type Host = import("../client/index.js").Host;
-export type Relay = import("../client/index.js").Relay;
-export type Unsubscribe = import("../client/index.js").Unsubscribe;
+import type { Host } from "../client/index.js";
+export type { Host };
+import type { Relay } from "../client/index.js";
+export type { Relay };
+import type { Unsubscribe } from "../client/index.js";
+export type { Unsubscribe };
 /**
  * A list or timeline of the client. It changes in place, so components get snapshots of it instead.
  */

@@ -25,6 +25,9 @@ export function useTasks(options?: SelectOptions): DashboardSnapshot;
  * @returns {S}
  */
 export function useTaskSubscription<S = import("./snapshots.js").TaskSnapshot<import("../client/messages.js").AnyEvents>>(taskId: string | null | undefined, select?: (task: TaskSnapshot) => S): S;
-export type DashboardSnapshot = import("./snapshots.js").DashboardSnapshot;
-export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
-export type SelectOptions = import("../client/index.js").SelectOptions;
+import type { DashboardSnapshot } from "./snapshots.js";
+export type { DashboardSnapshot };
+import type { TaskSnapshot } from "./snapshots.js";
+export type { TaskSnapshot };
+import type { SelectOptions } from "../client/index.js";
+export type { SelectOptions };

@@ -25,8 +25,10 @@ export class TokenSource {
     close(): void;
     #private;
 }
-export type GetToken = import("../client/tokens.js").GetToken;
-export type MaybeToken = import("../client/tokens.js").MaybeToken;
+import type { GetToken } from "../client/tokens.js";
+export type { GetToken };
+import type { MaybeToken } from "../client/tokens.js";
+export type { MaybeToken };
 /**
  * An open call of `ask()`. `replaced`: the last answer that came from a function replaced meanwhile.
  */

@@ -29,9 +29,12 @@
  * @returns {TypedHooks<T>}
  */
 export function typedHooks<T extends ApplicationTypes>(): TypedHooks<T>;
-export type ApplicationTypes = import("../client/index.js").ApplicationTypes;
-export type MessageType = import("../client/index.js").MessageType;
-export type EventsOf<T extends ApplicationTypes> = import("../client/index.js").EventsOf<T>;
+import type { ApplicationTypes } from "../client/index.js";
+export type { ApplicationTypes };
+import type { MessageType } from "../client/index.js";
+export type { MessageType };
+import type { EventsOf } from "../client/index.js";
+export type { EventsOf };
 export type TypedTask<T extends ApplicationTypes> = import("./snapshots.js").TaskSnapshot<EventsOf<T>>;
 /**
  * `useTaskSubscription`, `useMessage` and `useRelay`, for an application that names its events.

@@ -1,3 +1,5 @@
+/** @type {Readonly<Record<ErrorCode, boolean>>} The codes of errors, and whether a client may ask again. */
+export const TEMPORARY: Readonly<Record<ErrorCode, boolean>>;
 export class Conversation {
     /**
      * @param {import("./network.js").Socket} socket
@@ -43,5 +45,7 @@ export class Conversation {
     end(code: number, reason: string): void;
     #private;
 }
-export type ErrorCode = import("../client/messages.js").ErrorCode;
-export type Claims = import("../client/transports/transport.js").Claims;
+import type { ErrorCode } from "../client/messages.js";
+export type { ErrorCode };
+import type { Claims } from "../client/transports/transport.js";
+export type { Claims };

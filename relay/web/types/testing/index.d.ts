@@ -108,14 +108,22 @@ export class FakeRelay<T extends ApplicationTypes = import("../client/applicatio
     close(): Promise<void>;
     #private;
 }
-export type ApplicationTypes = import("../client/application-types.js").ApplicationTypes;
-export type AnyEvents = import("../client/messages.js").AnyEvents;
-export type ErrorCode = import("../client/messages.js").ErrorCode;
-export type Claims = import("../client/transports/transport.js").Claims;
-export type TaskFields = import("./tasks.js").TaskFields;
-export type EventsOf<T extends ApplicationTypes> = import("../client/application-types.js").EventsOf<T>;
-export type GivenTask<E = import("../client/messages.js").AnyEvents> = import("./tasks.js").GivenTask<E>;
-export type WrittenEvent<E = import("../client/messages.js").AnyEvents> = import("./tasks.js").WrittenEvent<E>;
+import type { ApplicationTypes } from "../client/application-types.js";
+export type { ApplicationTypes };
+import type { AnyEvents } from "../client/messages.js";
+export type { AnyEvents };
+import type { ErrorCode } from "../client/messages.js";
+export type { ErrorCode };
+import type { Claims } from "../client/transports/transport.js";
+export type { Claims };
+import type { TaskFields } from "./tasks.js";
+export type { TaskFields };
+import type { EventsOf } from "../client/application-types.js";
+export type { EventsOf };
+import type { GivenTask } from "./tasks.js";
+export type { GivenTask };
+import type { WrittenEvent } from "./tasks.js";
+export type { WrittenEvent };
 /**
  * A user: the `sub` of the token, or `sub` and other claims, as in `{sub: "alice", teams: ["red"]}`.
  */

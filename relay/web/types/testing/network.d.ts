@@ -61,5 +61,7 @@ export class Socket {
     end(code: number, reason: string): void;
     #private;
 }
-export type Host = import("../client/host.js").Host;
-export type HostEvent = import("../client/host.js").HostEvent;
+import type { Host } from "../client/host.js";
+export type { Host };
+import type { HostEvent } from "../client/host.js";
+export type { HostEvent };

@@ -42,10 +42,14 @@ export class Tasks {
     show(taskId: string, isVisible: boolean): Told[];
     #private;
 }
-export type AnyEvents = import("../client/messages.js").AnyEvents;
-export type Event = import("../client/messages.js").Event;
-export type TaskSummary = import("../client/messages.js").TaskSummary;
-export type Stage = import("./stages.js").Stage;
+import type { AnyEvents } from "../client/messages.js";
+export type { AnyEvents };
+import type { Event } from "../client/messages.js";
+export type { Event };
+import type { TaskSummary } from "../client/messages.js";
+export type { TaskSummary };
+import type { Stage } from "./stages.js";
+export type { Stage };
 /**
  * What a test may set of a task: its summary, as lists show it. `stage` follows from `status`, and `waitsFor` names the
  * creator where a task waits, unless the test says otherwise. A field that is undefined is absent.

@@ -59,7 +59,8 @@ export class Outline {
     isHeld(index: number): boolean;
     #private;
 }
-export type Event = import("../client/messages.js").Event;
+import type { Event } from "../client/messages.js";
+export type { Event };
 /**
  * the type of an event as words; "" without a type, null for a hole in the array
  */

@@ -25,7 +25,8 @@ export function matches(task: TaskSummary, text: string): boolean;
  * @param {string} text
  */
 export function fold(text: string): string;
-export type TaskSummary = import("../client/messages.js").TaskSummary;
+import type { TaskSummary } from "../client/messages.js";
+export type { TaskSummary };
 export type Predicate = (task: TaskSummary) => boolean;
 /**
  * `labelOf`: the stage of a task as the page shows it, by default in English. `is`: what `is:name` asks, by its name in

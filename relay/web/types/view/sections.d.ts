@@ -21,8 +21,10 @@ export function waitsForMe({ waitsFor, creator }: TaskSummary, me: Me): boolean;
 /** @typedef {"needs-me" | "needs-others" | "in-progress" | "failed" | "completed"} Section */
 /** @type {Section[]} In the order of the page. */
 export const SECTIONS: Section[];
-export type TaskSummary = import("../client/messages.js").TaskSummary;
-export type ShownStage = import("./stages.js").ShownStage;
+import type { TaskSummary } from "../client/messages.js";
+export type { TaskSummary };
+import type { ShownStage } from "./stages.js";
+export type { ShownStage };
 /**
  * The values that each claim of a user has, as in `relay.me`. Only claims that the mapping's `[needs]` names are here.
  */

@@ -30,7 +30,8 @@ export function stageOfEvent(eventType: string | null | undefined): ShownStage |
 export function readable(name: string): string;
 /** The steps of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
-export type TaskSummary = import("../client/messages.js").TaskSummary;
+import type { TaskSummary } from "../client/messages.js";
+export type { TaskSummary };
 /**
  * A stage as a page shows it: the name of a colour and of an icon.
  */

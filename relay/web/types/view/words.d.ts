@@ -46,7 +46,8 @@ export function countdownWords(seconds: number): string;
  * @param {string} words
  */
 export function sentence(words: string): string;
-export type Status = import("../client/connection.js").Status;
+import type { Status } from "../client/connection.js";
+export type { Status };
 /**
  * A name for what a page says of the connection: its state, divided where people need other words.
  */

@@ -34,8 +34,10 @@ export function answerOf(status: number, text: string, isTokenLong?: boolean): A
  * @type {Ending}
  */
 export const NOT_FOUND: Ending;
-export type Ending = import("./transport.js").Ending;
-export type Refusal = import("./poll-state.js").Refusal;
+import type { Ending } from "./transport.js";
+export type { Ending };
+import type { Refusal } from "./poll-state.js";
+export type { Refusal };
 /**
  * A body, or why there is none. `refusal`: the relay refused the content of the request.
  */

@@ -36,10 +36,14 @@ export class TransportOpener {
     openPolling(token: string): Transport;
     #private;
 }
-export type ServerMessage = import("../messages.js").ServerMessage;
-export type Claims = import("./transport.js").Claims;
-export type Ending = import("./transport.js").Ending;
-export type Transport = import("./transport.js").Transport;
+import type { ServerMessage } from "../messages.js";
+export type { ServerMessage };
+import type { Claims } from "./transport.js";
+export type { Claims };
+import type { Ending } from "./transport.js";
+export type { Ending };
+import type { Transport } from "./transport.js";
+export type { Transport };
 /**
  * `isMixed`: the page came over https and the relay's address is http, so the browser blocks every request.
  */

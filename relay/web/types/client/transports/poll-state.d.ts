@@ -53,10 +53,13 @@ export class PollState {
     messagesOf(answer: PollAnswer): Generator<ServerMessage, void, void>;
     #private;
 }
-export type ServerMessage = import("../messages.js").ServerMessage;
-export type PollAnswer = import("../polls.js").PollAnswer;
+import type { ServerMessage } from "../messages.js";
+export type { ServerMessage };
+import type { PollAnswer } from "../polls.js";
+export type { PollAnswer };
 export type PollBody = import("../polls.js").Poll;
-export type PolledTask = import("../polls.js").PolledTask;
+import type { PolledTask } from "../polls.js";
+export type { PolledTask };
 /**
  * One thing that is polled. `request`: the id of the join that its states answer. `proven`: the relay answered a poll
  * with it, so it is not at fault. `share`: see batches.js.

@@ -17,10 +17,17 @@ export class PollingTransport implements Transport {
     close(): void;
     #private;
 }
-export type Ending = import("./transport.js").Ending;
-export type Transport = import("./transport.js").Transport;
-export type TransportOptions = import("./transport.js").TransportOptions;
-export type Moments = import("./moments.js").Moments;
-export type ListEntry = import("./poll-state.js").ListEntry;
-export type Refusal = import("./poll-state.js").Refusal;
-export type TaskEntry = import("./poll-state.js").TaskEntry;
+import type { Ending } from "./transport.js";
+export type { Ending };
+import type { Transport } from "./transport.js";
+export type { Transport };
+import type { TransportOptions } from "./transport.js";
+export type { TransportOptions };
+import type { Moments } from "./moments.js";
+export type { Moments };
+import type { ListEntry } from "./poll-state.js";
+export type { ListEntry };
+import type { Refusal } from "./poll-state.js";
+export type { Refusal };
+import type { TaskEntry } from "./poll-state.js";
+export type { TaskEntry };

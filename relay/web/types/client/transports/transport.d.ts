@@ -30,7 +30,8 @@
  */
 export const OPENING_TIMEOUT_MS: 10000;
 export const ABNORMAL: 1006;
-export type ServerMessage = import("../messages.js").ServerMessage;
+import type { ServerMessage } from "../messages.js";
+export type { ServerMessage };
 /**
  * The values that claims of a user have, by the name of the claim.
  */

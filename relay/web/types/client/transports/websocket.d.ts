@@ -18,6 +18,9 @@ export class WebSocketTransport implements Transport {
     close(): void;
     #private;
 }
-export type Ending = import("./transport.js").Ending;
-export type Transport = import("./transport.js").Transport;
-export type TransportOptions = import("./transport.js").TransportOptions;
+import type { Ending } from "./transport.js";
+export type { Ending };
+import type { Transport } from "./transport.js";
+export type { Transport };
+import type { TransportOptions } from "./transport.js";
+export type { TransportOptions };
