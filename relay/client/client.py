@@ -203,6 +203,8 @@ class Client(TypedMessages):
             pass
 
     def _listen(self, type: str, callback: Callback[Any]) -> Unsubscribe:
+        if not callable(callback):
+            raise TypeError(f"a callback has to be callable, and {callback!r} is not")
         if inspect.iscoroutinefunction(callback):
             raise TypeError("a callback is called and not awaited, so it cannot be a coroutine function")
         of_type, key = self._callbacks.setdefault(type, {}), object()  # a callback may be added twice

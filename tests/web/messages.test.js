@@ -53,3 +53,20 @@ test("a message or a code that only a newer relay knows ends nothing, and reache
   socket.receive("error", { code: "archived", message: "No.", temporary: false, taskId: "t" }, socket.sent.at(-1).id);
   assert.deepEqual([client.status.state, list.state, task.state], ["live", "ready", "archived"]);
 });
+
+test("what is no function is refused as a listener and as a token at once, and not when it would be called", async () => {
+  const { client, list } = await given();
+  const nothing = /** @type {any} */ (undefined);
+  const adding = [
+    () => client.on("task:failed", nothing),
+    () => client.onMessage(nothing),
+    () => client.onStatus(nothing),
+    () => list.onChange(nothing),
+    () => list.select().onChange(nothing),
+    () => client.joinTask("t").onChange(nothing),
+  ];
+  for (const add of adding) assert.throws(add, { name: "TypeError", message: "A listener is a function, and not undefined." });
+  for (const token of /** @type {any[]} */ (["token", null, undefined])) {
+    assert.throws(() => connect({ url: "ws://relay.test/ws", token }), { name: "TypeError", message: /`token` is a function/ });
+  }
+});

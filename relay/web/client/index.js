@@ -11,7 +11,7 @@ import { ConnectionStats } from "./connection-stats.js";
 import { Connection } from "./connection.js";
 import { given, Notes } from "./debug.js";
 import { browser } from "./host.js";
-import { Listeners } from "./listeners.js";
+import { Listeners, mustBeCallable } from "./listeners.js";
 import { Subscriptions } from "./subscriptions.js";
 import { isSameUser, subjectOf, timesOf } from "./token.js";
 
@@ -86,6 +86,8 @@ export { isSameUser } from "./token.js";
 /**
  * Connects to a relay, and stays connected until `close()`. In TypeScript, `connect<{ events: MyEvents }>(…)` types what
  * events hold: the data by the type of the event.
+ *
+ * Throws a TypeError if `url` is no address of a relay, or `token` no function.
  * @template {ApplicationTypes} [T=ApplicationTypes]
  * @param {ConnectOptions} options
  * @returns {Relay<T>}
@@ -113,6 +115,7 @@ export class Relay {
    *   continues
    */
   constructor({ url, token, measureDelay = false, joinEarly = false, host: replaced }, retries) {
+    if (typeof token !== "function") throw new TypeError("The option `token` is a function that returns a token.");
     const host = { ...browser, ...replaced };
     this.#now = host.now;
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
@@ -179,6 +182,7 @@ export class Relay {
    * @returns {Unsubscribe}
    */
   on(type, listener) {
+    mustBeCallable(listener);
     return this.#messageListeners.add((message) => {
       if (message.type !== type) return;
       const known = /** @type {MessageOf<K, EventsOf<T>>} */ (message);

@@ -9,10 +9,12 @@ export class Listeners {
   #all = new Set();
 
   /**
+   * Throws a TypeError for what is no function: called with a message, it would fail far from the mistake.
    * @param {(value: T) => void} listener
    * @returns {Unsubscribe}
    */
   add(listener) {
+    mustBeCallable(listener);
     const entry = (/** @type {T} */ value) => listener(value); // a new function, because one may be added twice
     this.#all.add(entry);
     return () => void this.#all.delete(entry);
@@ -34,4 +36,9 @@ export class Listeners {
       }
     }
   }
+}
+
+/** @param {unknown} listener */
+export function mustBeCallable(listener) {
+  if (typeof listener !== "function") throw new TypeError(`A listener is a function, and not ${typeof listener}.`);
 }

@@ -69,6 +69,11 @@ async def test_a_coroutine_function_is_refused_because_nobody_would_await_it() -
         Client("http://relay", "t0ken").on("task:failed", show)  # type: ignore[arg-type]
 
 
+async def test_what_cannot_be_called_is_refused_when_it_is_added() -> None:
+    with pytest.raises(TypeError, match="has to be callable, and None is not"):
+        Client("http://relay", "t0ken").on("task:failed", None)  # type: ignore[call-overload]
+
+
 async def test_iterating_over_one_type_passes_over_everything_else_and_ends_with_the_client() -> None:
     async with FakeRelay({}, close(1000, after=4)) as relay, client_of(relay) as client:
         client.join_dashboard()
