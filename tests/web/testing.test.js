@@ -29,7 +29,9 @@ test("a wrong call says what is wrong, and changes nothing", async () => {
     [() => fake.add(/** @type {any} */ ({ taskId: "t3", events: [{}] })), /An event needs a `type`/],
     [() => fake.add(/** @type {any} */ ({ taskId: "t3", titel: "Three" })), /A task has no field "titel"/],
     [() => fake.fail(/** @type {any} */ ("forbidden")), "A connection fails with a close code from 1000 to 4999, not with forbidden."],
-    [() => fake.failNextJoin(/** @type {any} */ (4401)), 'A join fails with an error such as "forbidden", not with 4401.'],
+    [() => fake.failNextJoin(/** @type {any} */ (4401)), /A join fails with one of bad_message, .*, not with 4401\./],
+    [() => fake.failNextJoin(/** @type {any} */ ("forbiden")), /A join fails with one of .*, not with forbiden\./],
+    [() => fake.advance(/** @type {any} */ ("soon")), "Time passes by a number of ms, not by soon."],
     [() => fake.signIn(/** @type {any} */ ({ teams: ["red"] })), 'A user needs a `sub`, a string, as in {sub: "alice"}.'],
   ];
   for (const [call, message] of /** @type {[() => unknown, any][]} */ (wrong)) assert.throws(call, { message });

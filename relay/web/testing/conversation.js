@@ -9,7 +9,18 @@ import { DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from ".
 const HEARTBEAT_MS = 25_000;
 const LIFE_MS = 3_600_000; // of a token, as the client is told: nothing ends at that time
 const RETRY_AFTER_MS = 1_000;
-const TEMPORARY = new Set(["rate_limited", "unavailable", "internal"]);
+/** @type {Readonly<Record<ErrorCode, boolean>>} The codes of errors, and whether a client may ask again. */
+export const TEMPORARY = {
+  bad_message: false,
+  unknown_type: false,
+  bad_request: false,
+  forbidden: false,
+  rate_limited: true,
+  too_many_tasks: false,
+  feature_disabled: false,
+  unavailable: true,
+  internal: true,
+};
 // No limit on the rate: a client would wait for a timer, and time passes only when a test says so.
 const LIMITS = { maxMessageBytes: MAX_MESSAGE_BYTES_DEFAULT, messagesPerSecond: 1_000_000, maxTasks: 200 };
 
@@ -141,7 +152,7 @@ export class Conversation {
    * @param {{replyTo?: string, taskId?: string}} request
    */
   #refuse(code, { replyTo, taskId }) {
-    const temporary = TEMPORARY.has(code);
+    const temporary = TEMPORARY[code];
     const waits = temporary ? { retryAfterMs: RETRY_AFTER_MS } : {};
     this.send("error", { code, message: `The fake relay says ${code}.`, temporary, taskId, ...waits }, { replyTo });
   }

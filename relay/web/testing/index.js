@@ -8,7 +8,7 @@
 // No network, no timers: everything that happens has happened when the promise of a method resolves.
 
 import { Relay } from "../client/index.js";
-import { Conversation } from "./conversation.js";
+import { Conversation, TEMPORARY } from "./conversation.js";
 import { Network } from "./network.js";
 import { Tasks } from "./tasks.js";
 
@@ -184,7 +184,9 @@ export class FakeRelay {
    * @param {ErrorCode} code
    */
   failNextJoin(code) {
-    if (typeof code !== "string") throw new TypeError(`A join fails with an error such as "forbidden", not with ${code}.`);
+    if (!Object.hasOwn(TEMPORARY, code)) {
+      throw new TypeError(`A join fails with one of ${Object.keys(TEMPORARY).join(", ")}, not with ${code}.`);
+    }
     this.#failures.push(code);
     return this.settled();
   }
@@ -249,6 +251,7 @@ export class FakeRelay {
    * @returns {Promise<void>}
    */
   advance(ms) {
+    if (!(ms >= 0)) throw new TypeError(`Time passes by a number of ms, not by ${ms}.`);
     return this.#network.advance(ms);
   }
 
