@@ -112,3 +112,9 @@ def test_a_scenario_that_does_not_exist_is_refused_with_the_list_of_them() -> No
     for names in (["nothing"], []), ([], ["nothing"]):
         with pytest.raises(ValueError, match="no scenario 'nothing': choose from welcome, conversation, "):
             choose(*names)
+
+
+def test_leaving_out_every_scenario_is_refused_because_nothing_would_be_examined() -> None:
+    for names in (["gap"], ["gap"]), ([], [one.name for one in ALL]):
+        with pytest.raises(ValueError, match="No scenario is left to play"):
+            choose(*names)

@@ -50,12 +50,18 @@ async def run(
 
 
 def choose(only: Sequence[str], without: Sequence[str]) -> list[Scenario]:
-    """Return the scenarios to play. Raises ValueError, with the list of names, for a name that is none."""
+    """Return the scenarios to play.
+
+    Raises ValueError for a name that is none, and if none is left: a check that plays nothing must not succeed.
+    """
     names = [one.name for one in ALL]
     for name in (*only, *without):
         if name not in names:
             raise ValueError(f"There is no scenario {name!r}: choose from {', '.join(names)}.")
-    return [one for one in ALL if (not only or one.name in only) and one.name not in without]
+    chosen = [one for one in ALL if (not only or one.name in only) and one.name not in without]
+    if not chosen:
+        raise ValueError("No scenario is left to play.")
+    return chosen
 
 
 def listing() -> str:
