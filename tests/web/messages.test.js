@@ -54,6 +54,14 @@ test("a message or a code that only a newer relay knows ends nothing, and reache
   assert.deepEqual([client.status.state, list.state, task.state], ["live", "ready", "archived"]);
 });
 
+test("an address that is missing is refused, also in a page, where it could be read as one beside the page", (t) => {
+  globalThis.location = /** @type {any} */ ({ href: "https://app.example/tasks", protocol: "https:" });
+  t.after(() => Reflect.deleteProperty(globalThis, "location"));
+  for (const url of /** @type {any[]} */ ([undefined, null])) {
+    assert.throws(() => connect({ url, token: () => "token" }), { name: "TypeError", message: /address is missing: the option `url`/ });
+  }
+});
+
 test("what is no function is refused as a listener and as a token at once, and not when it would be called", async () => {
   const { client, list } = await given();
   const nothing = /** @type {any} */ (undefined);

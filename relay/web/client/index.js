@@ -295,6 +295,8 @@ function endpoints(url) {
 
 /** @param {string | URL} url */
 function addressOf(url) {
+  // In a page, the address of a variable that is not set would be one beside the page: `undefined`.
+  if (url === undefined || url === null) throw new TypeError("The relay's address is missing: the option `url`.");
   try {
     return new URL(url, globalThis.location?.href);
   } catch {

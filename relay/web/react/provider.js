@@ -54,10 +54,14 @@ const userOf = new WeakMap();
 
 /**
  * Provides one connection to the components below it. It connects in an effect, so it may be rendered on a server.
+ * Throws a TypeError if it has neither an address nor a connection, as where a variable of the environment is not set.
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */
 export function RelayProvider({ url, token: given, relay, user, onStatus, onError, host, children }) {
+  if (relay === null || (relay === undefined && (url === undefined || url === null))) {
+    throw new TypeError("RelayProvider needs the properties `url` and `token`, or `relay`.");
+  }
   const token = user === null ? null : given;
   const [held, hold] = useState(() => ({ user, relay, store: new Store({ host, user }) }));
   let { store } = held;

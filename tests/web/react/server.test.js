@@ -47,3 +47,10 @@ test("a component that waits shows the fallback of its Suspense, and Next.js tak
 test("a hook without a provider throws an error that names the provider", () => {
   assert.throws(() => renderToString(createElement(Everything)), /no RelayProvider above/);
 });
+
+test("a provider without an address or a connection throws an error that names both", () => {
+  const missing = /** @type {any[]} */ ([{ token: "t" }, { url: undefined, token: "t" }, { relay: null }, {}]);
+  for (const props of missing) {
+    assert.throws(() => renderToString(createElement(relay.RelayProvider, props)), /needs the properties `url` and `token`, or `relay`/);
+  }
+});

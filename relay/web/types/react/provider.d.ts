@@ -1,5 +1,6 @@
 /**
  * Provides one connection to the components below it. It connects in an effect, so it may be rendered on a server.
+ * Throws a TypeError if it has neither an address nor a connection, as where a variable of the environment is not set.
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */
