@@ -18,6 +18,7 @@ from relay.feed import stored_tasks
 from relay.source import opening
 
 Database = Any
+BATCH = "waiting for the database to read a batch's tasks"
 
 
 def view(database: Database) -> None:
@@ -102,14 +103,14 @@ async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
     ):
         database.command("convertToCapped", "tasks", size=4096)
         database.tasks.insert_one({"_id": "new"})
+        # Given that the relay has met the change. Before that it still reads the collection as it was.
+        await logged(caplog, BATCH, 1)
         for kind, data in (("task:join", {"taskId": "old"}), ("dashboard:join", {})) * 3:
             await client.send(kind, data)
             assert (await client.until("error"))["data"]["code"] == "unavailable"
-        async with asyncio.timeout(SOON_S):
-            while len(levels(caplog, "waiting for the database to read a batch's tasks")) < 4:
-                await asyncio.sleep(0.01)
+        await logged(caplog, BATCH, 4)
     for event in (
-        "waiting for the database to read a batch's tasks",
+        BATCH,
         "a join could not be read",
         "a dashboard could not be read",
     ):
@@ -117,6 +118,12 @@ async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
         assert first == "WARNING"
         assert len(others) >= 2
         assert set(others) == {"DEBUG"}
+
+
+async def logged(caplog: pytest.LogCaptureFixture, event: str, times: int) -> None:
+    async with asyncio.timeout(SOON_S):
+        while len(levels(caplog, event)) < times:
+            await asyncio.sleep(0.01)
 
 
 def levels(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:
