@@ -232,19 +232,18 @@ def run_ci(checkout: Checkout, *, fails: str = "none") -> list[str]:
     return sorted(runs, key=lambda one: ("tests/unit" in one, one))
 
 
-def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_each_other_one(
+def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_the_newest(
     checkout: Checkout,
 ) -> None:
     python_of(checkout.path / "python3", "3.12")
     python_of(checkout.path / "python3.11", "3.10")  # such as pyenv's, where that version is not chosen
     python_of(checkout.path / "python3.14", "3.14")
     old = python_of(checkout.root / ".pyenv" / "versions" / "3.11.7" / "bin" / "python3", "3.11")
-    first, second, *others = run_ci(checkout)
+    first, second, newest = run_ci(checkout)
     beside = ["tests/faults", "tests/browser", "tests/project", "tests/deploy"]
     all_others = " ".join(f"--ignore={one}" for one in beside)
     assert [first, second] == [f".venv {old} {all_others}", f".venv {old} {' '.join(beside)}"]
-    assert [one.split()[:2] for one in others] == [[".venv-3.12", "python3"], [".venv-3.14", "python3.14"]]
-    assert all("tests/unit tests/project" in one for one in others)
+    assert newest.startswith(".venv-3.14 python3.14 tests/unit tests/project ")
     assert all((checkout.root / name).read_text() == f"{old}\n" for name in ("lint.log", "docs.log"))
 
 
@@ -257,7 +256,7 @@ def test_ci_uses_an_existing_environment_for_the_python_it_has(checkout: Checkou
     assert runs == [[".venv-3.11", "python3"], [".venv-3.11", "python3"], [".venv", "python3.13"]]
 
 
-@pytest.mark.parametrize("fails", ["python3.11", "python3.12", "python3.13"])
+@pytest.mark.parametrize("fails", ["python3.11", "python3.13"])
 def test_ci_fails_when_the_tests_of_one_python_fail(checkout: Checkout, fails: str) -> None:
     for version in ("3.11", "3.12", "3.13"):
         python_of(checkout.path / f"python{version}", version)
