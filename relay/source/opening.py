@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
 from relay.metrics import DatabaseError
+from relay.source.cancellation import raise_if_cancelled
 from relay.source.client import SELECTION_MS, hosts_of
 from relay.source.diagnosis import Diagnosis
 from relay.source.errors import kind_of
@@ -89,6 +90,7 @@ class Opening:
                 cause = failure.__cause__
                 self._failed(kind_of(cause) if isinstance(cause, PyMongoError) else "no_answer")
                 outage.failed(str(failure), hosts=hosts_of(self._settings), reason=str(failure))
+            raise_if_cancelled()
             # The driver leaves half-connected sockets to the garbage collector, which runs rarely in the
             # relay: without this, they would pile up while the database is away.
             gc.collect()
@@ -130,6 +132,7 @@ class Watch:
             await asyncio.sleep(LOOK_S)
             if self._tail.current_at is not None:  # until the stream is open, `Opening` makes these checks
                 await self.look()
+                raise_if_cancelled()
 
     async def look(self) -> None:
         """Check once, and set `refused` to the result. If the database does not answer, `refused` stays as it is."""

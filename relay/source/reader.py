@@ -21,6 +21,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.metrics import DatabaseError
+from relay.source.cancellation import raise_if_cancelled
 from relay.source.cluster import is_routed, latest_time
 from relay.source.decoder import Decoder
 from relay.source.errors import TIME_UNKNOWN, Meaning, kind_of, meaning_of
@@ -204,6 +205,8 @@ class Reader:
         except PyMongoError as failure:
             self._failed(kind_of(failure))
             raise Unavailable(f"read failed: {type(failure).__name__}") from failure
+        finally:
+            raise_if_cancelled()
 
     async def _run(self, command: dict[str, Any], take: _Take[_T], wanted: Callable[[], bool]) -> list[_T]:
         # Each read has its own session: the server refuses a getMore outside the session of its find, and a causally
@@ -276,6 +279,8 @@ class Reader:
         except PyMongoError as failure:
             self._failed(kind_of(failure))
             raise Unavailable(f"the question for the time failed: {type(failure).__name__}") from failure
+        finally:
+            raise_if_cancelled()
         if moment is None:
             raise Unavailable("the database has no cluster time")  # an arbiter, or a standalone server
         return moment
