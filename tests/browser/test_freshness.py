@@ -78,6 +78,7 @@ def test_the_banner_says_that_the_page_is_not_connected(page: Page, site: Any) -
     expect(row(page, task_id)).to_be_visible()
     sockets[0].close(code=1011, reason="internal")
     expect(page.locator("#banner")).to_contain_text("Not connected")
+    expect(page.locator("#banner")).to_contain_text("You see what was known last.")
     expect(row(page, task_id)).to_be_visible()
 
 

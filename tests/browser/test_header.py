@@ -11,6 +11,7 @@ from support.relay_fixture import token
 
 STATES = ("connecting", "live", "polling", "stale", "offline", "refused")
 LONG = "Neue Verbindung in 120 Sekunden, und noch etwas mehr"  # longer than any text of the page
+WIDE_ENOUGH = 920  # for the longest state of the connection, and for a button of short texts beside it
 HEIGHTS = {1440: 48, 1024: 48, 700: 48, 390: 88, 320: 88}  # 700: also 1400 at a zoom of 200 %
 
 OUTSIDE = """() => [...document.querySelectorAll(".top, .top > *, .top-find > *, .filter-button")]
@@ -138,9 +139,9 @@ def test_on_a_phone_the_search_lies_behind_a_button_in_a_header_of_two_lines(sit
 
 def test_no_text_of_the_header_is_cut_at_any_width(site: Any) -> None:
     site.tasks.insert_many({"title": "Done", "createdBy": "alice", "status": "merged"} for _ in range(1152))
-    for language, told in (
-        ("en", ["20 since 28 Nov, 19:40", "20 new"]),
-        ("de", ["20 seit 28. Nov., 19:40", "20 neu"]),
+    for language, told, state in (
+        ("en", ["20 since 28 Nov, 19:40", "20 new"], "Reconnecting in 12 s"),
+        ("de", ["20 seit 28. Nov., 19:40", "20 neu"], "Verbindet neu in 12 s"),
     ):
         page = site.another(viewport={"width": 1600, "height": 600})
         page.goto(f"{site.url}/?lang={language}#token={token('alice')}")
@@ -149,3 +150,7 @@ def test_no_text_of_the_header_is_cut_at_any_width(site: Any) -> None:
             page.set_viewport_size({"width": width, "height": 600})
             assert page.evaluate(CUT, told) == [], (language, width)
             assert page.evaluate(OVERLAPS) == [], (language, width)
+            if width >= WIDE_ENOUGH:  # below, the end of the longest state is cut
+                page.evaluate("(text) => document.querySelector('.chip-label').textContent = text", state)
+                assert page.evaluate(CUT, told) == [], (language, width, state)
+                assert page.evaluate(OVERLAPS) == [], (language, width, state)

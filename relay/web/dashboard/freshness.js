@@ -61,8 +61,9 @@ export class FreshnessView {
     // Keep the banner during an attempt: it would only flicker.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
+      const isOld = state === "offline" && !isSignedOut(status);
       this.#banner.hidden = trouble === "" || !hasList;
-      setText(find("p", this.#banner), trouble);
+      setText(find("p", this.#banner), isOld ? `${trouble} ${say("trouble.shown")}` : trouble);
       const button = find("button", this.#banner);
       button.hidden = state !== "offline" || isSignedOut(status);
       setText(button, isDisconnected(status) ? say("connection.reconnect") : say("connection.try-now"));
