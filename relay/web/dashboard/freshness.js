@@ -60,10 +60,9 @@ export class FreshnessView {
     this.#followReturn(isCurrent(status), hasList);
     // Keep the banner during an attempt: it would only flicker.
     if (state !== "connecting") {
-      const trouble = troubleOf(status) || this.#expiry();
-      const isOld = state === "offline" && !isSignedOut(status);
+      const trouble = troubleOf(status, hasList) || this.#expiry();
       this.#banner.hidden = trouble === "" || !hasList;
-      setText(find("p", this.#banner), isOld ? `${trouble} ${say("trouble.shown")}` : trouble);
+      setText(find("p", this.#banner), trouble);
       const button = find("button", this.#banner);
       button.hidden = state !== "offline" || isSignedOut(status);
       setText(button, isDisconnected(status) ? say("connection.reconnect") : say("connection.try-now"));
@@ -140,9 +139,10 @@ function chipWord(status) {
 /**
  * What is wrong, and what the reader of this page can do about it.
  * @param {Status} status
+ * @param {boolean} [hasList] whether a list is shown, which is then an earlier one
  * @returns {string} "" while all is well
  */
-export function troubleOf(status) {
+export function troubleOf(status, hasList = false) {
   const { state, reason } = status;
   if (state === "stale") return say("trouble.stale");
   if (state === "refused" && reason === "feature_disabled") return say("trouble.switched-off");
@@ -152,8 +152,8 @@ export function troubleOf(status) {
   if (isSignedOut(status)) return signedOut(status);
   if (reason === "origin_not_allowed") return say("trouble.origin", { origin: location.origin });
   if (reason === "mixed_content") return say("trouble.mixed-content");
-  if (!navigator.onLine) return say("trouble.no-network");
-  return say("trouble.offline", { reason: reasonOf(status) });
+  const trouble = navigator.onLine ? say("trouble.offline", { reason: reasonOf(status) }) : say("trouble.no-network");
+  return hasList ? `${trouble} ${say("trouble.shown")}` : trouble;
 }
 
 /** @param {Status} status */
