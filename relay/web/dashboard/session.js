@@ -94,7 +94,7 @@ export class Session {
     return isUsable ? this.#successor(this.#tokenUrl) : this.#tokenOfApplication(this.#tokenUrl);
   }
 
-  /** The page shows nobody any more: whoever the application names next is no change. */
+  /** The page shows no user any more, so the next user that the application names is not a change of user. */
   forgetUser() {
     this.#shown = null;
   }
@@ -208,7 +208,7 @@ export class Session {
 /**
  * Whether two answers of the application certainly name different users, or one of them nobody. Of two tokens whose
  * users cannot be read here this is not certain. The relay then tells in its `welcome` who it is; taken for different
- * users, each renewal would begin the page anew, and two tabs would call each other for ever.
+ * users, each renewal would reset the page, and two tabs would call each other for ever.
  * @param {string | null} one
  * @param {string | null} other
  */

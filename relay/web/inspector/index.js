@@ -1,5 +1,5 @@
 // @ts-check
-// A panel for whoever looks for a fault: how the connection is and how it came to be so, current while it is open.
+// A panel for developers who look for a fault: the state of the connection and how it came about. It updates itself.
 //
 //   const close = mountInspector(relay);                     // as a dialog
 //   const remove = mountInspector(relay, { into: element }); // as part of a page

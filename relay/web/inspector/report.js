@@ -1,6 +1,6 @@
 // @ts-check
 // A report of a connection as text, to be pasted into a report of a fault. Pure. Always in English, with times in UTC:
-// it is for whoever mends the fault.
+// it is for the developer who mends the fault.
 
 /** @typedef {import("../client/index.js").DebugReport} DebugReport */
 
