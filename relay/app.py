@@ -76,7 +76,7 @@ class Place:
 class Relay:
     """One relay process: serves clients from `run` until `stop` is called.
 
-    `place` is its place among several processes; by default it is the only one. `read` returns the settings anew for
+    `place` is its place among several processes; by default it is the only one. `read` returns the settings again for
     `reload`; by default they stay as they are, and only files that they name are read again. `on_reloaded` is called
     with the settings that are in force after each reload. `pages` are further routes on the port of clients.
 
@@ -128,7 +128,7 @@ class Relay:
         self._stop.set()
 
     async def reload(self) -> Reloaded:
-        """Read everything anew that the settings consist of, and use it from now on: all of it, or nothing if a part
+        """Read everything again that the settings consist of, and use it from now on: all of it, or nothing if a part
         cannot be used. Return what has changed. Calls that come together are executed one after the other.
 
         Clients that may stay notice nothing. Raises StartupError, which has been logged, if everything stays as it was.

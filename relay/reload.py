@@ -73,7 +73,7 @@ def result(old: Settings, new: Settings, *, also: Iterable[str] = ()) -> Reloade
 class Reloads:
     """Executes the reloads of one process, one after the other, and logs what came of each.
 
-    `read` returns the settings anew, as `relay.config.load` does. `use` takes them, and uses all of them or, if it
+    `read` returns the settings again, as `relay.config.load` does. `use` takes them, and uses all of them or, if it
     raises StartupError, none.
     """
 
@@ -83,8 +83,8 @@ class Reloads:
         self._turn = asyncio.Lock()
 
     async def reload(self) -> Reloaded:
-        """Read the settings anew, use them, and return what has changed. Raises StartupError, which has been logged, if
-        something cannot be used: then everything stays as it was."""
+        """Read the settings again, use them, and return what has changed. Raises StartupError, which has been logged,
+        if something cannot be used: then everything stays as it was."""
         async with self._turn:
             try:
                 reloaded = await self._use(await asyncio.to_thread(self._read))

@@ -43,7 +43,7 @@ QUOTED_CHARS = 100  # of a value of the token, in the detail of a refusal
 _MALFORMED = "is not a JSON Web Token, or was damaged on its way"
 
 # Only the algorithms that can be configured. "none" is not one of them. `jwt.PyJWS` would call the same objects, but it
-# examines the key anew for each token, and parses the token a second time: 21 µs where 4 are enough.
+# examines the key again for each token, and parses the token a second time: 21 µs where 4 are enough.
 _ALGORITHMS = {
     name: jwt.get_algorithm_by_name(name) for name in (*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS)
 }

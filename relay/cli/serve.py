@@ -32,7 +32,7 @@ def run(
     settings: Settings, read: Callable[[], Settings], on_listening: Callable[[str], None]
 ) -> Coroutine[Any, Any, None]:
     """Return a coroutine that serves until a signal comes. It calls `on_listening` with the relay's address, and `read`
-    for the settings anew each time that SIGHUP asks for a reload. Raises StartupError, and so does the coroutine.
+    for the settings again each time that SIGHUP asks for a reload. Raises StartupError, and so does the coroutine.
 
     What it needs is imported here, before an event loop runs: only then does Ctrl-C end the process at once. The parent
     of several workers needs little of what one relay needs.

@@ -137,7 +137,7 @@ class MappingSwitch:
                 self._driver.tell(listener.tasks[room.id], Revoked(frame))
 
     def _resync(self, listeners: Iterable[Listener]) -> None:
-        """Send these listeners everything anew, as the new mapping shows it. Where that is the same as before, a
+        """Send these listeners everything again, as the new mapping shows it. Where that is the same as before, a
         subscriber of a task is sent nothing of the timeline but its end."""
         for listener in listeners:
             for subscription in listener.subscriptions():

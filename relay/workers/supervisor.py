@@ -64,7 +64,7 @@ class Supervisor:
         self._replace.set()
 
     async def reload(self) -> Reloaded:
-        """Read the settings anew, and let all processes use them: all of them, or none if one could not. Return what
+        """Read the settings again, and let all processes use them: all of them, or none if one could not. Return what
         has changed. Raises StartupError, which has been logged, if everything stays as it was."""
         return await self._reloads.reload()
 

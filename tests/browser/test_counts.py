@@ -89,7 +89,7 @@ def test_the_counts_of_two_users_are_those_of_the_documents_through_any_writes(
         for _ in range(WRITES):
             write(site, chance)
         if number == ROUNDS // 2:
-            pages["bob"].reload()  # read anew, the counts are the same
+            pages["bob"].reload()  # read again, the counts are the same
         for user, each in pages.items():
             counts = expected(site, user)
             if any(counts.values()):

@@ -314,4 +314,4 @@ def test_what_clients_built_equals_the_documents(
             f"\n  known {known}, RELAY_TEST_SEED={SEED}: "
             + ", ".join(f"{count} {what}" for what, count in SEEN.most_common())
         )
-    assert SEEN["resumed"] > SEEN["begun anew"]
+    assert SEEN["resumed"] > SEEN["begun again"]

@@ -85,7 +85,7 @@ async def test_a_team_that_loses_its_rights_is_told_at_once_and_nobody_else_is_t
         held = (await post(relay, {"dashboard": {}}, sub="alice", teams=["red"])).body
         # Given a member of a team, the creator of a task and somebody who sees all, when the team loses its rights,
         assert await switchable.switch("creator") == ("RELAY_MAPPING",)
-        # then the member is told first that it lost the task of the other, and is sent its list anew,
+        # then the member is told first that it lost the task of the other, and is sent its list again,
         first = await alice.next()
         assert (first["type"], first["data"]) == ("task:revoked", {"taskId": "theirs"})
         listed = await alice.until("dashboard:state")

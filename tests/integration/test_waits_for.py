@@ -138,7 +138,7 @@ async def test_a_reload_of_the_mapping_brings_the_lists_and_the_claims_up_to_dat
         connected(relay, "/ws/dashboard", sub="alice", teams=["red"]) as alice,
     ):
         await alice.until("dashboard:state")
-        # Other fields of the same claims: the list is sent anew.
+        # Other fields of the same claims: the list is sent again.
         path.write_text('[needs]\npr_opened = { field = "owner", claim = "sub" }')
         await relay.reload()
         listed = await alice.until("dashboard:state")

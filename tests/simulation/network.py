@@ -213,7 +213,7 @@ class End(asyncio.Transport):
 
 
 class Network:
-    """Leads to the instances by their port, or by that of a `route`, which is asked anew for each connection
+    """Leads to the instances by their port, or by that of a `route`, which is asked again for each connection
     and sent it. `high_water`: bytes that wait in a transport before it pauses."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Random, *, high_water: int) -> None:

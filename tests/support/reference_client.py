@@ -94,7 +94,7 @@ class ReferenceClient:
                 self.summaries[task_id] = data["task"]
                 offered = self._offered.pop(frame.get("replyTo", ""), 0)
                 if offered:
-                    SEEN["resumed" if data["from"] == offered else "begun anew"] += 1
+                    SEEN["resumed" if data["from"] == offered else "begun again"] += 1
             case "task:event_added":
                 held = self.timelines[task_id]
                 assert data["index"] == len(held), "a gap or a repeat"

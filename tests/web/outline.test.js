@@ -128,7 +128,7 @@ test("a filter shows each event of its kind, and none of another", () => {
   assert.ok(outline.counts.size > 5);
 });
 
-test("a run that is unfolded stays so when it grows, when it is written anew, and when a cut divides it", () => {
+test("a run that is unfolded stays so when it grows, when it is written again, and when a cut divides it", () => {
   const events = Array.from({ length: 10 }, () => ({ type: "log", at: null, data: null }));
   const outline = outlineOf(events);
   outline.unfold(outline.line(0).run, true);

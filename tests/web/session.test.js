@@ -72,12 +72,12 @@ test("an answer that comes after that to a later question is not taken for the u
   questions[1](bob);
   await soon;
   questions[0](alice);
-  // then the page begins anew for the next user, and for nobody afterwards.
+  // then the page begins again for the next user, and for nobody afterwards.
   assert.equal(await late, bob);
   assert.deepEqual([tab.others, session.current], [1, bob]);
 });
 
-test("another user begins the page anew, and so does nobody", async () => {
+test("another user begins the page again, and so does nobody", async () => {
   const { tabs: [tab], questions } = given();
   for (const [answer, others] of [[tokenOf("a"), 0], [tokenOf("a", 1), 0], [tokenOf("b"), 1], ["", 2], [tokenOf("b"), 2]]) {
     await renew(tab, questions, answer);

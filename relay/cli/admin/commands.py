@@ -98,7 +98,7 @@ def kick(
 
 @admin.command()
 def reload(url: Url = None, token: Token = None, json: Json = False) -> None:
-    """Have the relay read its settings anew, as SIGHUP does, and say which have changed."""
+    """Have the relay read its settings again, as SIGHUP does, and say which have changed."""
     from relay.cli.admin import tables
     from relay.cli.admin.request import RELOADED_WITHIN_S
 

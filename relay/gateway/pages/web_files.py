@@ -1,4 +1,4 @@
-"""Files of `relay/web` as HTTP responses: compressed once, with an entity tag, and read anew when they have changed."""
+"""Files of `relay/web` as HTTP responses: compressed once, with an entity tag, and read again when they change."""
 
 from __future__ import annotations
 

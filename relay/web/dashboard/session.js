@@ -4,7 +4,7 @@
 // Rules of this file:
 // - A token of a link counts in its tab until the relay refuses it. It survives a reload, where the browser lets it.
 // - What the application says is asked for each time and kept nowhere: who has signed out there is signed out here.
-// - The page never shows one user what it has of another: a change of the user starts it anew.
+// - The page never shows one user what it has of another: a change of the user starts it again.
 
 import { isSameUser } from "../client/index.js";
 import { applicationToken } from "./application-token.js";
@@ -130,7 +130,7 @@ export class Session {
     const isOther = this.#shown !== null && isAnother(this.#shown, token);
     this.#shown = token;
     if (!isOther) return token;
-    this.#onOther(); // it connects anew, and asks again for that
+    this.#onOther(); // it connects again, and asks for that then
     return null;
   }
 

@@ -38,7 +38,7 @@ import { Store } from "./store.js";
 /**
  * @typedef {object} UserProps
  * @property {User} [user] who is signed in: any id of the application, or null for nobody. When it changes, everything
- *   starts anew, and nothing of the user before is shown, not even once.
+ *   starts again, and nothing of the user before is shown, not even once.
  * @property {((connection: Connection) => void) | undefined} [onStatus] called for every change of the connection
  * @property {((error: import("../client/index.js").MessageData<"error">) => void) | undefined} [onError] called for every
  *   error with which the relay answers a request, as for a task that the user may not see

@@ -200,7 +200,7 @@ def test_an_update_inside_an_element_leaves_the_others_encoded() -> None:
 def test_an_earlier_timeline_is_not_changed_by_an_append() -> None:
     before = timeline_of({"events": [E0]}, "events")
     first, _ = advance(before, Updated({"events.1": E1}), "events")
-    # The same past may be asked for another future: a batch is translated anew after a failure.
+    # The same past may be asked for another future: a batch is translated again after a failure.
     other, _ = advance(before, Updated({"events.1": E2}), "events")
     assert [values(one.elements or ()) for one in (before, first, other)] == [[E0], [E0, E1], [E0, E2]]
     assert first.held is not None

@@ -166,7 +166,7 @@ test("a connection of the application that becomes another user's shows nothing 
   relay.close();
 });
 
-test("another user, or another connection, starts anew at once, and what components hold themselves stays", async () => {
+test("another user, or another connection, starts again at once, and what components hold themselves stays", async () => {
   const page = given("alice/t", "bob/t");
   page.relay.maySee = (given, taskId) => taskId.startsWith(given.split("-")[0]);
   const mounted = [];

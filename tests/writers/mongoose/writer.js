@@ -43,7 +43,7 @@ const styles = {
     const update = { $push: { events: event }, $set: sets };
     await Task.bulkWrite([{ updateOne: { filter: { _id: id }, update } }]);
   },
-  // The whole document written anew, the way a full save of an ODM does it.
+  // The whole document written again, the way a full save of an ODM does it.
   async replace(id, event, sets) {
     const task = (await Task.findById(id)).toObject();
     await Task.replaceOne({ _id: id }, { ...task, ...sets, events: [...task.events, event] });

@@ -46,7 +46,7 @@ export type OwnRelayProps = {
 export type UserProps = {
     /**
      * who is signed in: any id of the application, or null for nobody. When it changes, everything
-     * starts anew, and nothing of the user before is shown, not even once.
+     * starts again, and nothing of the user before is shown, not even once.
      */
     user?: User;
     /**
