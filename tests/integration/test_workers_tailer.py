@@ -146,7 +146,9 @@ async def test_a_redis_that_cannot_be_used_ends_the_start_with_one_sentence(
 ) -> None:
     pytest.importorskip("redis")
     with Valkey(acl=["user default off"]) as valkey:
-        given = {**two_workers, "RELAY_REDIS_URL": valkey.url, "RELAY_REDIS_KEY": secrets.token_hex(32)}
+        url = valkey.url_as("relay", "hunter2")
+        given = {**two_workers, "RELAY_REDIS_URL": url, "RELAY_REDIS_KEY": secrets.token_hex(32)}
         relay = Workers(tmp_path / "relay.log", **given)
         assert await asyncio.to_thread(relay.process.wait, SOON_S) == 3
     assert relay.said().count("Redis does not accept the user or the password") == 1
+    assert "hunter2" not in relay.said()
