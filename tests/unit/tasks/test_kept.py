@@ -19,11 +19,11 @@ from relay.source.change import SPLIT, Change, Updated, key_of
 from relay.source.decoder import Decoder
 from relay.source.events import read_changes
 from relay.tasks import kept as kept_module
-from relay.tasks import needs, packed_ids
+from relay.tasks import needs, packed_ids, redact, summary, translate
 from relay.tasks.document import apply
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
 from relay.tasks.needs import Need
-from relay.tasks.packed_ids import CHUNK, LONG, MAX_ID, PackedIds, encoded
+from relay.tasks.packed_ids import CHUNK, LONG, PackedIds, encoded
 from relay.tasks.packed_keys import PackedKeys, matching
 from relay.tasks.redact import CUT_MARGIN
 from relay.tasks.summary import Summaries
@@ -56,6 +56,7 @@ ODD = Mapping(
 )
 MAPPINGS = [Mapping(), ODD]
 TEXT_LIMIT = 30
+SHORT_ID, SHORT_MARGIN = 40, 300  # instead of MAX_ID and CUT_MARGIN, so that examples are short
 MANY = 20_000
 
 
@@ -65,8 +66,12 @@ def translator(mapping: Mapping) -> Translator:
 
 @contextmanager
 def long_from_three() -> Iterator[None]:
-    """Lists of more than two elements are packed, in chunks of two."""
+    """Lists of more than two elements are packed, in chunks of two; ids and texts are cut early."""
     with pytest.MonkeyPatch.context() as patch:
+        for module in (packed_ids, kept_module):
+            patch.setattr(module, "MAX_ID", SHORT_ID)
+        for module in (redact, summary, translate):
+            patch.setattr(module, "CUT_MARGIN", SHORT_MARGIN)
         for module in (packed_ids, kept_module):
             patch.setattr(module, "LONG", 2)
         for module in (needs, kept_module):
@@ -75,10 +80,15 @@ def long_from_three() -> Iterator[None]:
         yield
 
 
-NAMES = st.sampled_from(["a", "b", "ab", "", "5", str(ObjectId(b"x" * 12)), "x" * (MAX_ID + 1), "�"])
-IDS = NAMES | st.sampled_from([5, 5.0, Int64(5), ObjectId(b"x" * 12), Binary(b"a" * 16, 4), None, True])
-TEXTS = st.sampled_from(["short", "x" * 100_000, "é" * 20_000, "password=" + "y" * 9_000])
-LEAVES = IDS | TEXTS | BSON | st.just(DBRef("c", 1, None, {"id": "a", "message": "z" * 20_000, "rank": 3}))
+# Ids that a claim may have, and one that is too long for a token.
+NAMES = st.sampled_from(["a", "b", "ab", "", "5", str(ObjectId(b"x" * 12)), "x" * SHORT_ID, "�"])
+IDS = (
+    NAMES
+    | st.just("x" * (SHORT_ID + 1))
+    | st.sampled_from([5, 5.0, Int64(5), ObjectId(b"x" * 12), Binary(b"a" * 16, 4), None, True])
+)
+TEXTS = st.sampled_from(["short", "x" * 1_000, "é" * 500, "password=" + "y" * 400])
+LEAVES = IDS | TEXTS | BSON | st.just(DBRef("c", 1, None, {"id": "a", "message": "z" * 500, "rank": 3}))
 INNER = st.sampled_from(
     ["id", "title", "error", "message", "question", "text", "rank", "members", "0", "$ref"]
 )
@@ -139,7 +149,7 @@ def test_what_is_kept_has_the_summary_and_the_keys_of_the_document(
     whole = audience.keys_of(document)
     assert isinstance(whole, frozenset)
     held = held_by(mapping, claims)
-    assert set(matching(task.keys, held)) == {key for key in whole & held if len(key) < MAX_ID}
+    assert set(matching(task.keys, held)) == whole & held
     assert task.keys.isdisjoint(held) == (not matching(task.keys, held))
 
 
@@ -235,7 +245,7 @@ def test_a_packed_list_is_changed_and_searched_like_a_list(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(packed_ids, "FEW", few)
             ids = {encoded("string", name) for name in wanted}
-            found = {name for name in wanted if "�" not in name and len(name) <= MAX_ID and name in values}
+            found = {name for name in wanted if "�" not in name and name in values}
             assert copy.matching(ids) == {encoded("string", name) for name in found}
 
 
