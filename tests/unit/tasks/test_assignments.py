@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.doc_snippets import REDACTION
+from support.linear_time import assert_linear
 
 from relay.tasks.assignments import patterns
 from relay.tasks.event_view import EventView, event_json
@@ -871,24 +871,15 @@ UNITS = [
 ]
 
 
-def seconds(*texts: str) -> list[float]:
-    """The CPU time that each text takes: the smallest of several runs, because other processes may slow the machine."""
-    spent: list[list[float]] = [[] for _ in texts]
-    for _ in range(5):
-        for times, text in zip(spent, texts, strict=True):
-            began = time.thread_time()
-            REDACTOR.text(text)
-            REDACTOR.may_change(text.encode())
-            times.append(time.thread_time() - began)
-    return [min(times) for times in spent]
+def search(text: str) -> None:
+    REDACTOR.text(text)
+    REDACTOR.may_change(text.encode())
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("start", ["", '"tokens": {'])
 def test_the_time_is_linear_in_the_length_of_the_text(start: str, unit: str) -> None:
-    size = 16_384
-    once, four_times = seconds(*(start + unit * (times * size // len(unit)) for times in (1, 4)))
-    assert four_times < 10 * once + 0.002  # sixteen times, if it were the square
+    assert_linear(search, *(start + unit * (size // len(unit)) for size in (4_096, 16_384)))
 
 
 @pytest.mark.parametrize(
@@ -896,8 +887,7 @@ def test_the_time_is_linear_in_the_length_of_the_text(start: str, unit: str) -> 
 )
 @pytest.mark.parametrize("unit", ["a", "a.", " ", "|", "@", "-"])
 def test_the_time_is_linear_in_the_length_of_one_value(start: str, unit: str) -> None:
-    once, four_times = seconds(*(start + unit * (n * 4_096) + " b" for n in (1, 4)))
-    assert four_times < 10 * once + 0.002
+    assert_linear(search, *(start + unit * size + " b" for size in (4_096, 16_384)))
 
 
 def test_every_form_of_the_reference_of_redaction_is_redacted() -> None:
