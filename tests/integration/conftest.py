@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,6 +12,7 @@ from unittest.mock import patch
 import pytest
 from pymongo import MongoClient
 from support.relay_fixture import SECRET, SOON_S, settings_for
+from support.worker_processes import Workers, samples, until, workers
 
 from relay import health, pipeline
 
@@ -67,20 +70,83 @@ def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert list(tmp_path.iterdir()) == []
 
 
+TWO_WORKERS = {
+    "RELAY_WORKERS": "2",
+    "RELAY_DRAIN_MS": "500",
+    "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
+    "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
+    "RELAY_MESSAGES_PER_SECOND": "1000",
+}
+
+
 @pytest.fixture
 def two_workers(good: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Yield settings for a relay with two workers, as an environment, with a directory for temporary files, which must
     be empty afterwards."""
     (directory := tmp_path / "temporary").mkdir()
-    yield good | {
-        "RELAY_WORKERS": "2",
-        "RELAY_DRAIN_MS": "500",
-        "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
-        "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
-        "RELAY_MESSAGES_PER_SECOND": "1000",
-        "TMPDIR": str(directory),
-    }
+    yield good | TWO_WORKERS | {"TMPDIR": str(directory)}
     assert list(directory.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def lasting_settings() -> dict[str, str]:
+    """Further settings of `lasting_relay`. A module may override this fixture."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def lasting_database(mongo: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """The database of `lasting_relay`, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def lasting_relay(
+    mongo_url: str,
+    lasting_database: str,
+    lasting_settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Workers]:
+    """A relay with two workers that serves all tests of a module, one after the other. A process of it that dies is
+    always started again as after its first failure. In the end, it leaves no temporary file."""
+    directory, temporary = tmp_path_factory.mktemp("relay"), tmp_path_factory.mktemp("temporary")
+    given = {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": lasting_database,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        "TMPDIR": str(temporary),
+    }
+    running = workers(
+        directory, patches={"relay.workers.backoff.STEADY_S": 0.0}, **given | TWO_WORKERS | lasting_settings
+    )
+    with asyncio.Runner() as runner:
+        relay = runner.run(running.__aenter__())
+        try:
+            yield relay
+            assert runner.run(relay.end()) == 0
+            assert list(temporary.iterdir()) == []
+        finally:
+            runner.run(running.__aexit__(None, None, None))
+
+
+@pytest.fixture
+async def relay(lasting_relay: Workers) -> AsyncIterator[Workers]:
+    """`lasting_relay` with two workers that are ready and have no clients, and with an empty log."""
+    await lasting_relay.ready(2)
+    await until(lambda: samples(lasting_relay.url), lambda found: found["relay_connections"] == 0)
+    lasting_relay.forget()
+    yield lasting_relay
+    assert "Traceback" not in lasting_relay.said()
+
+
+@pytest.fixture
+def relay_tasks(mongo: MongoClient[dict[str, Any]], lasting_database: str) -> Iterator[Any]:
+    """The collection of `lasting_relay`, empty again afterwards."""
+    yield (tasks := mongo[lasting_database]["tasks"])
+    tasks.delete_many({})
 
 
 @pytest.fixture

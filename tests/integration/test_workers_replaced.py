@@ -1,4 +1,4 @@
-"""Workers that are replaced by new processes while they have clients (SIGUSR1)."""
+"""Workers that are replaced by new processes while they have clients (SIGUSR1), and those that die."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from support.relay_fixture import connected
 from support.worker_clients import clients, is_connected, visitors
-from support.worker_processes import fetch, runs, until, workers
+from support.worker_processes import Workers, fetch, until
 
 
-async def test_all_workers_are_replaced_without_a_refused_client(
-    two_workers: dict[str, str], tmp_path: Path
-) -> None:
-    async with workers(tmp_path, **two_workers) as relay, visitors(relay.url, 20) as came:
+@pytest.fixture(scope="module")
+def mapping(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path := tmp_path_factory.mktemp("mapping") / "mapping.toml").write_text("")
+    return path
+
+
+@pytest.fixture(scope="module")
+def lasting_settings(mapping: Path) -> dict[str, str]:
+    return {"RELAY_MAPPING": str(mapping)}
+
+
+async def test_all_workers_are_replaced_without_a_refused_client(relay: Workers) -> None:
+    async with visitors(relay.url, 20) as came:
         before = relay.children()
 
         async def ask_again_and_again() -> None:
@@ -40,18 +50,10 @@ async def test_all_workers_are_replaced_without_a_refused_client(
         assert len(after) == 2
         assert not {*before} & {*after}
         assert relay.said().count("ended and will be started again") == 0
-        assert await relay.end() == 0
 
 
-async def test_a_worker_stays_whose_successor_cannot_start(
-    two_workers: dict[str, str], tmp_path: Path
-) -> None:
-    mapping = tmp_path / "mapping.toml"
-    mapping.write_text("")
-    async with (
-        workers(tmp_path, **two_workers | {"RELAY_MAPPING": str(mapping)}) as relay,
-        clients(relay.url, 10) as members,
-    ):
+async def test_a_worker_stays_whose_successor_cannot_start(relay: Workers, mapping: Path) -> None:
+    async with clients(relay.url, 10) as members:
         before = relay.children()
         mapping.write_text("[[[")
         relay.process.send_signal(signal.SIGUSR1)
@@ -65,40 +67,46 @@ async def test_a_worker_stays_whose_successor_cannot_start(
         relay.process.send_signal(signal.SIGUSR1)
         await relay.says("a process of the relay was replaced", times=3)
         assert not {*relay.children()} & {*before}
-        assert await relay.end() == 0
 
 
-async def test_a_worker_that_dies_while_it_is_replaced_is_followed_by_one_other(
-    two_workers: dict[str, str], tmp_path: Path
-) -> None:
-    async with workers(tmp_path, **two_workers) as relay:
+async def test_a_worker_that_dies_while_it_is_replaced_is_followed_by_one_other(relay: Workers) -> None:
+    before = relay.children()
+    relay.process.send_signal(signal.SIGUSR1)
+    await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) > 2)
+    os.kill(before[0], signal.SIGKILL)
+    await until(lambda: asyncio.to_thread(relay.children), lambda found: not {*found} & {*before})
+    await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) == 2)
+    assert (await relay.ready(2))["ready"]
+
+
+async def test_a_worker_ignores_the_signal_that_is_for_its_parent(relay: Workers) -> None:
+    before = relay.children()
+    for child in before:
+        os.kill(child, signal.SIGUSR1)
+    assert (await relay.ready(2))["ready"]
+    assert relay.children() == before
+
+
+async def test_a_worker_that_is_killed_is_started_again(relay: Workers) -> None:
+    async with clients(relay.url, 20) as members, visitors(relay.url, 20) as came:
         before = relay.children()
-        relay.process.send_signal(signal.SIGUSR1)
-        await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) > 2)
-        os.kill(before[0], signal.SIGKILL)
-        await relay.ready(2)
-        await until(lambda: asyncio.to_thread(relay.children), lambda found: not {*found} & {*before})
-        await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) == 2)
-        assert (await relay.ready(2))["ready"]
-        assert await relay.end() == 0
-
-
-async def test_a_stop_during_a_replacement_ends_all_processes(
-    two_workers: dict[str, str], tmp_path: Path
-) -> None:
-    async with workers(tmp_path, **two_workers) as relay:
-        relay.process.send_signal(signal.SIGUSR1)
-        children = await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) > 2)
-        assert await relay.end() == 0
-        assert not any(map(runs, children))
-
-
-async def test_a_worker_ignores_the_signal_that_is_for_its_parent(
-    two_workers: dict[str, str], tmp_path: Path
-) -> None:
-    async with workers(tmp_path, **two_workers) as relay:
-        before = relay.children()
-        for child in before:
-            os.kill(child, signal.SIGUSR1)
-        assert (await relay.ready(2))["ready"]
-        assert relay.children() == before
+        # When one of two workers is killed,
+        killed, *_ = before
+        os.kill(killed, signal.SIGKILL)
+        said = await relay.says("a process of the relay ended and will be started again")
+        assert "ended='SIGKILL' again_in_s=0.1" in said
+        # then only its clients are disconnected, and all can connect meanwhile,
+        async with clients(relay.url, 20):
+            assert 0 < sum([await is_connected(client) for client in members]) < 20
+            state = await relay.ready(2)
+            assert state["ready"]
+        # its clients are back at the first attempt,
+        for one in came:
+            await one.connected.wait()
+        assert 0 < sum(len(one.codes) for one in came) < 20
+        assert [one.failures for one in came] == [[]] * 20
+        # and the relay still is one: the port is not announced again.
+        after = relay.children()
+        assert len(after) == 2
+        assert len({*before} & {*after}) == 1
+        assert "relay: listening on" not in relay.said()

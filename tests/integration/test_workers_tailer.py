@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,28 @@ from support.worker_processes import ANY, TAILER, Workers, runs, samples, until,
 
 
 @pytest.fixture
-def streams(mongo: MongoClient[dict[str, Any]], database_name: str) -> Callable[[], Any]:
-    """A function that counts the change streams on the collection of this test that somebody reads, as the server sees
+def streams_of(mongo: MongoClient[dict[str, Any]]) -> Callable[..., Any]:
+    """A function that counts the change streams on the tasks of a database that somebody reads, as the server sees
     them. (It keeps the stream of a process that was killed for ten minutes.)"""
-    of_test = {
-        "ns": f"{database_name}.tasks",
+    read = {
         "cursor.originatingCommand.pipeline.0.$changeStream": {"$exists": True},
         "$expr": {"$gt": ["$cursor.lastAccessDate", {"$subtract": ["$$NOW", 2_000]}]},
     }
 
-    def count() -> int:
+    def count(database: str) -> int:
+        of_database = {"$match": read | {"ns": f"{database}.tasks"}}
         operations = mongo.admin.aggregate(
-            [{"$currentOp": {"allUsers": True, "idleCursors": True}}, {"$match": of_test}]
+            [{"$currentOp": {"allUsers": True, "idleCursors": True}}, of_database]
         )
         return len({operation["cursor"]["cursorId"] for operation in operations})
 
-    return lambda: asyncio.to_thread(count)
+    return lambda database: partial(asyncio.to_thread, count, database)
+
+
+@pytest.fixture
+def streams(streams_of: Callable[..., Any], database_name: str) -> Callable[[], Any]:
+    """A function that counts the change streams on the tasks of this test."""
+    return streams_of(database_name)
 
 
 @asynccontextmanager
@@ -55,53 +62,50 @@ async def all_receive(members: list[SocketClient], tasks: Any, task: str) -> Non
 
 
 async def test_all_workers_share_one_change_stream(
-    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+    relay: Workers, relay_tasks: Any, streams_of: Callable[..., Any]
 ) -> None:
-    async with workers(tmp_path, **two_workers) as relay:
-        assert len(relay.children(TAILER)) == 1
-        await until(streams, lambda count: count == 1)
-        async with dashboards(relay.url, 20) as members:
-            assert min(spread(await samples(relay.url))) > 0
-            await all_receive(members, tasks, "t")
-            assert await streams() == 1
-        assert await relay.end() == 0
+    streams = streams_of(relay_tasks.database.name)
+    assert len(relay.children(TAILER)) == 1
+    await until(streams, lambda count: count == 1)
+    async with dashboards(relay.url, 20) as members:
+        assert min(spread(await samples(relay.url))) > 0
+        await all_receive(members, relay_tasks, "t")
+        assert await streams() == 1
 
 
 async def test_without_the_tailer_each_worker_follows_the_stream_until_it_is_there_again(
+    relay: Workers, relay_tasks: Any, streams_of: Callable[..., Any]
+) -> None:
+    streams = streams_of(relay_tasks.database.name)
+    await until(streams, lambda count: count == 1)
+    (tailer,) = relay.children(TAILER)
+    async with dashboards(relay.url, 20) as members:
+        # When the tailer is stopped, so that the parent does not notice,
+        os.kill(tailer, signal.SIGSTOP)
+        await all_receive(members, relay_tasks, "while it is stopped")
+        # and then dies,
+        os.kill(tailer, signal.SIGKILL)
+        await relay.says("worker='tailer' ended='SIGKILL'")
+        await all_receive(members, relay_tasks, "while it is dead")
+        # then its successor follows the stream for all, and no client has noticed anything.
+        await until(streams, lambda count: count == 1)
+        await all_receive(members, relay_tasks, "afterwards")
+        assert [await is_connected(client) for client in members] == [True] * 20
+        said = await samples(relay.url)
+        assert said["relay_stream_reopened_total"] == 0
+        assert said['relay_worker_restarts_total{worker="tailer"}'] == 1
+
+
+async def test_the_tailer_serves_until_the_last_worker_has_ended(
     two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
 ) -> None:
-    async with workers(tmp_path, **two_workers) as relay:
-        await until(streams, lambda count: count == 1)
-        (tailer,) = relay.children(TAILER)
-        async with dashboards(relay.url, 20) as members:
-            # When the tailer is stopped, so that the parent does not notice,
-            os.kill(tailer, signal.SIGSTOP)
-            await all_receive(members, tasks, "while it is stopped")
-            # and then dies,
-            os.kill(tailer, signal.SIGKILL)
-            await relay.says("worker='tailer' ended='SIGKILL'")
-            await all_receive(members, tasks, "while it is dead")
-            # then its successor follows the stream for all, and no client has noticed anything.
-            await until(streams, lambda count: count == 1)
-            await all_receive(members, tasks, "afterwards")
-            assert [await is_connected(client) for client in members] == [True] * 20
-            said = await samples(relay.url)
-            assert said["relay_stream_reopened_total"] == 0
-            assert said['relay_worker_restarts_total{worker="tailer"}'] == 1
-        assert await relay.end() == 0
-
-
-@pytest.mark.parametrize("to_all", [False, True], ids=["the parent", "all processes at once"])
-async def test_the_tailer_serves_until_the_last_worker_has_ended(
-    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any], to_all: bool
-) -> None:
-    """Some process managers send the signal to all processes of a service."""
+    """Some process managers send the signal to all processes of a service at once."""
     async with workers(tmp_path, **two_workers | {"RELAY_DRAIN_MS": "60000"}) as relay:
         await until(streams, lambda count: count == 1)
         (tailer,) = relay.children(TAILER)
         async with dashboards(relay.url, 10) as members:
             # Given a relay that says goodbye to its clients,
-            for child in relay.children(ANY) if to_all else ():
+            for child in relay.children(ANY):
                 os.kill(child, signal.SIGTERM)
             ending = asyncio.create_task(relay.end())
             for client in members:

@@ -159,7 +159,10 @@ async def connected(
     """Connect as this user. The welcome has been read already."""
     address = (relay if isinstance(relay, str) else relay.url).replace("http", "ws", 1) + path
     headers = {"Authorization": f"Bearer {token(sub, **claims)}"}
-    async with connect(address, additional_headers=headers, proxy=None) as socket:
+    # A client may be with a worker that is only starting, which takes ten seconds on a busy machine.
+    async with connect(
+        address, additional_headers=headers, proxy=None, open_timeout=SOON_S, ping_timeout=SOON_S
+    ) as socket:
         client = SocketClient(socket)
         assert (await client.next())["type"] == "welcome"
         yield client

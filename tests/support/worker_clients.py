@@ -18,14 +18,16 @@ from support.worker_processes import LOOK_S
 
 
 @asynccontextmanager
-async def clients(url: str, count: int, path: str = "/ws") -> AsyncIterator[list[SocketClient]]:
-    """Connect so many clients, some at a time."""
+async def clients(
+    url: str, count: int, path: str = "/ws", *, sub: str = "alice"
+) -> AsyncIterator[list[SocketClient]]:
+    """Connect so many clients of this user, some at a time."""
     async with AsyncExitStack() as stack:
         members: list[SocketClient] = []
         while len(members) < count:
             some = min(50, count - len(members))
             members += await asyncio.gather(
-                *(stack.enter_async_context(connected(url, path)) for _ in range(some))
+                *(stack.enter_async_context(connected(url, path, sub=sub)) for _ in range(some))
             )
         yield members
 
@@ -41,15 +43,19 @@ def spread(found: dict[str, float]) -> list[float]:
 
 
 @asynccontextmanager
-async def connected_at(url: str, unix: str | None = None) -> AsyncIterator[SocketClient]:
-    """Connect a client, through this Unix socket if one is given."""
+async def connected_at(url: str, unix: str | None = None, **headers: str) -> AsyncIterator[SocketClient]:
+    """Connect a client, through this Unix socket if one is given, with these further headers. The welcome has been read
+    already."""
     if unix is None:
         async with connected(url) as client:
             yield client
         return
-    headers = {"Authorization": f"Bearer {token('alice')}"}
-    async with unix_connect(unix, f"{url.replace('http', 'ws', 1)}/ws", additional_headers=headers) as socket:
-        yield SocketClient(socket)
+    headers |= {"Authorization": f"Bearer {token('alice')}"}
+    address = f"{url.replace('http', 'ws', 1)}/ws"
+    async with unix_connect(unix, address, additional_headers=headers, open_timeout=SOON_S) as socket:
+        client = SocketClient(socket)
+        assert (await client.next())["type"] == "welcome"
+        yield client
 
 
 async def is_connected(client: SocketClient) -> bool:

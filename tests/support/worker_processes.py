@@ -19,31 +19,46 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.relay_fixture import SOON_S, command, environment
 
+STARTED_S = (
+    3 * SOON_S
+)  # a limit for what waits until processes have been started, three of them one after the other
 LOOK_S = 0.02  # seconds between two looks at something that another process does
 WORKER, TAILER = "relay.workers.worker", "relay.workers.tailer"
 ANY = "relay.workers"
+# A busy machine may keep a worker for a second from answering the parent. A worker waits 3 s for the parent's answer.
+PATIENT = {"relay.workers.operations.ANSWER_WITHIN_S": 2.5}
 
 
 class Workers:
-    """A parent process with its workers. The log of all of them is in the file `log`."""
+    """A parent process with its workers. The log of all of them is in the file `log`. `patches` are for the parent, as
+    for `command`."""
 
     def __init__(self, log: Path, *arguments: str, patches: Mapping[str, float] = {}, **given: str) -> None:
         self._log = log
+        self._forgotten = 0  # bytes of the log
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [*command(patches), "serve", *arguments],
+                [*command(PATIENT | {**patches}), "serve", *arguments],
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
                 env=environment(**given),
             )
 
     def said(self) -> str:
-        """Everything that any of the processes has logged."""
+        """Everything that any of the processes has logged since its start, or since the last `forget`."""
+        return self._log.read_bytes()[self._forgotten :].decode()
+
+    def whole_log(self) -> str:
+        """Everything that any of the processes has logged since its start."""
         return self._log.read_text("utf-8")
+
+    def forget(self) -> None:
+        """Leave out of `said` what has been logged until now."""
+        self._forgotten = self._log.stat().st_size
 
     async def says(self, wanted: str, times: int = 1) -> str:
         """Wait until something was logged so many times, and return the whole log."""
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(STARTED_S):
             while (said := self.said()).count(wanted) < times:
                 assert self.process.poll() is None, said
                 await asyncio.sleep(LOOK_S)
@@ -53,9 +68,12 @@ class Workers:
     def url(self) -> str:
         """The address of the clients' port."""
         # The second form is that of RELAY_LOG_FORMAT=json.
-        wanted = r'^relay: listening on (?=http)|"event": "listening", "url": "'
-        found = re.search(rf'(?:{wanted})(http[^\s"]+)', self.said(), re.MULTILINE)
-        assert found is not None, self.said()
+        wanted, log = (
+            r'^relay: listening on (?=http)|"event": "listening", "url": "',
+            self._log.read_text("utf-8"),
+        )
+        found = re.search(rf'(?:{wanted})(http[^\s"]+)', log, re.MULTILINE)
+        assert found is not None, log
         return found[1]
 
     @property
@@ -86,7 +104,7 @@ async def workers(
     **given: str,
 ) -> AsyncIterator[Workers]:
     """Start a relay with workers, and wait until this was logged: by default, that it listens. In the end, no process
-    of it is left. `patches` are for the parent, as for `command`."""
+    of it is left."""
     if not until:
         as_json = given.get("RELAY_LOG_FORMAT") == "json"
         until = '"event": "listening"' if as_json else "relay: listening on"
@@ -121,7 +139,7 @@ def children(parent: int, module: str = ANY) -> list[int]:
 
 async def gone(processes: list[int]) -> None:
     """Wait until none of these processes is running."""
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(STARTED_S):
         while any(map(runs, processes)):
             await asyncio.sleep(LOOK_S)
 
@@ -170,7 +188,7 @@ async def samples(url: str) -> dict[str, float]:
 
 async def until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
     """Ask again and again until `holds` is true of the answer, and return it."""
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(STARTED_S):
         while not holds(answer := await ask()):
             await asyncio.sleep(LOOK_S)
     return answer
