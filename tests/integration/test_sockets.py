@@ -21,9 +21,11 @@ from websockets.exceptions import ConnectionClosed
 
 from relay.app import Relay
 
-BIG = 10_000  # bytes of one event: the kernel alone buffers some megabytes of a connection that is not read
-PUSHES = 1_000
-CHUNK = 20
+# 8 MB in all: the kernel alone buffers some megabytes of a connection that is not read. In few large events, because
+# MongoDB writes the whole document for each.
+BIG = 40_000  # bytes of one event
+PUSHES = 200
+CHUNK = 5  # that fit into the outbox of a client together
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import connect
 
 from relay.app import Relay
-from support.relay_fixture import SECRET, SocketClient, token
+from support.relay_fixture import SECRET, SOON_S, SocketClient, token
 
 
 @asynccontextmanager
@@ -26,8 +26,16 @@ async def reading_slowly(
         bare.connect((at.hostname, at.port))
         headers = {"Authorization": f"Bearer {token(sub, secret=secret)}"}
         address = url.replace("http", "ws", 1) + path
+        # A client that does not read sees no answers to pings of its own, and would end the connection after 20 s.
         async with connect(
-            address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
+            address,
+            sock=bare,
+            additional_headers=headers,
+            proxy=None,
+            max_queue=2,
+            close_timeout=0.1,
+            open_timeout=SOON_S,
+            ping_interval=None,
         ) as websocket:
             client = SocketClient(websocket)
             assert (await client.next())["type"] == "welcome"
