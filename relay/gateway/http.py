@@ -3,7 +3,9 @@ WebSocket are answered by `relay/gateway/websocket/endpoints.py`.)"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import orjson
@@ -52,6 +54,13 @@ class Operations(Protocol):
         """Return all metrics in the text format of Prometheus."""
 
 
+@cache
+def _described() -> bytes:
+    """Return the JSON Schema of the wire. It is made for the first request, because that takes a tenth of a second,
+    which every start of a relay would wait for."""
+    return orjson.dumps(json_schema())
+
+
 async def healthz(_: Request) -> Response:
     """Answer that this process is alive."""
     return JSONResponse({"alive": True})
@@ -81,10 +90,10 @@ def application(
     dashboard. `url` is the public URL of the relay, and `links` returns the links of the mapping that is in force:
     `/config` sends both to clients. Pages of allowed origins may import the client modules and read responses (CORS).
     """
-    described, requests = orjson.dumps(json_schema()), RequestLog(admission)
+    requests = RequestLog(admission)
 
     async def schema(_: Request) -> Response:
-        return Response(described, media_type="application/schema+json")
+        return Response(await asyncio.to_thread(_described), media_type="application/schema+json")
 
     async def config(request: Request) -> Response:
         if not admission.allows_origin(request, "config"):
