@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from accessibility import axe_source
-from dashboard import SOON_MS
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from chromium import BROWSERS
+from playwright.sync_api import Page
 from pymongo import MongoClient
+from support.browser_contexts import Contexts
 from support.browser_site import NETWORK_ERRORS, Site
 from support.relay_fixture import SOON_S, settings_for
+from support.steady_ports import SteadyPort
 
 from relay import pipeline
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+HERE = Path(__file__).parent
+PORTS = (SteadyPort(), SteadyPort())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,15 +32,19 @@ def patience() -> Iterator[None]:
 
 
 # Playwright runs an event loop in this thread, so it has to end before the next asynchronous test.
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    if nextitem is None or HERE not in nextitem.path.parents:
+        BROWSERS.close()
+
+
+def pytest_sessionfinish() -> None:
+    BROWSERS.close()  # if the tests were interrupted
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    expect.set_options(timeout=SOON_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+def contexts() -> Contexts:
+    return BROWSERS.start()
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +54,13 @@ def axe() -> str:
 
 @pytest.fixture
 def site(
-    browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
+    contexts: Contexts, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> Iterator[Site]:
     """A relay with pages, and with a port for operators. Fails the test if a page raises an error or writes to the
     console."""
     settings = settings_for(mongo_url, database_name, relay_admin_port=0)
-    site = Site(settings, mongo[database_name]["tasks"], browser)
+    site = Site(settings, mongo[database_name]["tasks"], contexts)
+    site.url, site.admin_url = (f"http://127.0.0.1:{port.number()}" for port in PORTS)
     site.start()
     try:
         yield site

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from conftest import ARGUMENTS, CHROMIUM
+from chromium import BROWSERS
 from dashboard import until
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from support.relay_fixture import SOON_S
 from support.subprocesses import started
 from websockets.sync.client import ClientConnection, connect
@@ -175,12 +175,8 @@ class WebKit:
 @contextmanager
 def chromium(_: Path) -> Iterator[Tab]:
     """Run Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield Chromium(browser.new_page())
-        browser.close()
+    with BROWSERS.start().page() as page:
+        yield Chromium(page)
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 from support.certificates import Authority
-from support.guide_proxies import PATHS, free_port, nginx, running_proxy
+from support.guide_proxies import PATHS, nginx, running_proxy
 from support.office_application import Application, running_application
+from support.steady_ports import SteadyPort
+
+PORT = SteadyPort()
 
 # Notes everything that the page says of its connection, from its first moment on.
 NOTED = """() => {
@@ -72,7 +75,7 @@ def working_office(site: Any, directory: Path, **settings: object) -> Iterator[O
     """Serve the relay of the site under the path of an application, with these settings of the relay."""
     if shutil.which("nginx", path=PATHS) is None:
         pytest.skip("nginx is not installed (Debian: apt-get install nginx)")
-    port = free_port()
+    port = PORT.number()
     origin = f"https://127.0.0.1:{port}"
     relay = site.url.removeprefix("http://")
     given: dict[str, object] = {
@@ -82,13 +85,13 @@ def working_office(site: Any, directory: Path, **settings: object) -> Iterator[O
         "relay_trusted_proxies": ("127.0.0.1",),
     }
     site.restart(**given | settings)
-    page = site.another(ignore_https_errors=True)
-    page.context.add_init_script(f"({NOTED})()")
+    page = site.another(ignore_https_errors=True, script=f"({NOTED})()")
     certificate = Authority(directory).issue("office")
     with running_application() as app:
         command = nginx(directory, port, relay, certificate, application=app.address)
         with running_proxy(command, port, directory):
             yield Office(origin, app, page)
-            page.context.close()
+            for each in page.context.pages:
+                each.close()
     # Browsers write each answer of this kind to the console, also where the page expects it.
     site.console[:] = [line for line in site.console if "the server responded with a status of" not in line]

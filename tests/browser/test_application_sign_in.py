@@ -250,10 +250,10 @@ def test_a_user_without_tasks_learns_who_he_is_and_whom_to_ask(site: Any, tmp_pa
         expect(link).to_have_attribute("href", "mailto:help@example.com")
 
 
-def framed(office: Office, portal: Application) -> Page:
+def framed(office: Office, portal: Application, page: Page | None = None) -> Page:
     """Open a page of another origin that shows the dashboard in a frame."""
     portal.page = f'<iframe src="{office.url}" width="900" height="600"></iframe>'
-    page = office.another_tab()
+    page = page or office.another_tab()
     page.goto(f"http://{portal.address}/")
     return page
 
@@ -265,9 +265,10 @@ def test_the_dashboard_lives_in_a_frame_of_a_named_origin_without_storage(site: 
     ):
         task_id = write_task(site)
         # A browser that refuses storage in frames of other sites, and an application whose cookies arrive there.
-        office.page.context.add_init_script(f"if (top !== self) {REFUSING}")
-        office.page.context.route("**/live-token", lambda route: route.fulfill(body=token("alice")))
-        frame = framed(office, portal).frame_locator("iframe")
+        page = office.another_tab()
+        page.add_init_script(f"if (top !== self) {REFUSING}")
+        page.route("**/live-token", lambda route: route.fulfill(body=token("alice")))
+        frame = framed(office, portal, page).frame_locator("iframe")
         expect(frame.locator(f'li[data-task-id="{task_id}"]')).to_be_visible()
         frame.locator(f'li[data-task-id="{task_id}"]').click()
         expect(frame.locator(f'article[data-task-id="{task_id}"]')).to_be_visible()

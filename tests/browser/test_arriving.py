@@ -50,7 +50,7 @@ def report(line: Line, page: Page, what: str) -> None:
     ids=["a line of 150 ms round trip", "and as much to open a connection"],
 )
 def test_the_page_arrives_in_few_requests(site: Any, opening_s: float) -> None:
-    page = site.another()
+    page = site.another(is_new=True)
     page.add_init_script(NOTE_FIRST_ROW)
     write_task(site)
     with long_line(site.url, one_way_s=ONE_WAY_S, opening_s=opening_s) as line:
@@ -73,7 +73,7 @@ def test_the_page_arrives_in_few_requests(site: Any, opening_s: float) -> None:
 def test_a_long_list_arrives_over_a_long_line(site: Any) -> None:
     for number in range(300):
         write_task(site, title=f"Task {number}", status="pr_opened" if number % 3 else "merged")
-    page = site.another()
+    page = site.another(is_new=True)
     page.add_init_script(NOTE_FIRST_ROW)
     with long_line(site.url, one_way_s=ONE_WAY_S) as line:
         site.restart(relay_allowed_origins=line.url)

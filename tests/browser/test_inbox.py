@@ -339,10 +339,11 @@ def test_a_short_absence_is_none(page: Page, site: Any) -> None:
     expect(page.locator("#away")).to_be_hidden()
 
 
-def test_a_page_that_was_hidden_for_long_says_what_happened_meanwhile(page: Page, site: Any) -> None:
+def test_a_page_that_was_hidden_for_long_says_what_happened_meanwhile(site: Any) -> None:
+    page = site.another(is_new=True)
     page.clock.install()
     write_task(site, title="Done")
-    site.open()
+    site.open(page=page)
     expect(page.locator(".row")).to_have_count(1)
     page.clock.run_for(10_000)
     set_hidden(page, True)

@@ -69,7 +69,8 @@ def test_n_opens_the_tasks_that_need_me_one_after_the_other(page: Page, site: An
 
 
 def test_c_copies_the_link_of_the_open_task(site: Any) -> None:
-    page = site.another(permissions=["clipboard-read", "clipboard-write"])
+    page = site.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     task_id = write_task(site)
     site.open(page=page)
     page.keyboard.press("c")  # does nothing without an open task

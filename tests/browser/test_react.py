@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from dashboard import SOON_MS, connection, entry, push, row, set_status, until, write_task
 from origin import served
-from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
+from support.browser_contexts import Contexts
 from support.browser_site import NETWORK_ERRORS, Site
 from support.doc_snippets import GUIDES, README, ROOT, blocks
 from support.node_packages import install_client, node_packages
@@ -98,11 +99,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def site(
-    browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str, app: App
+    contexts: Contexts, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str, app: App
 ) -> Iterator[Site]:
     """The example in a page. Fails the test if React warns or a page raises an error."""
     settings = settings_for(mongo_url, database_name, relay_allowed_origins=app.origin)
-    site = Site(settings, mongo[database_name]["tasks"], browser)
+    site = Site(settings, mongo[database_name]["tasks"], contexts)
     site.url = app.relay_url
     site.start()
     try:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from dashboard import write_task
 from origin import served
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from pymongo import MongoClient
+from support.browser_contexts import Contexts
 from support.browser_site import NETWORK_ERRORS, Site
 from support.doc_snippets import GUIDES, ROOT
 from support.node_packages import install_client, node_packages
@@ -99,7 +100,7 @@ def built(project: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def site(
-    browser: Browser,
+    contexts: Contexts,
     mongo_url: str,
     mongo: MongoClient[dict[str, Any]],
     database_name: str,
@@ -108,7 +109,7 @@ def site(
     """The relay that the recipes connect to. Fails the test if a framework warns or a page raises an error."""
     origin, relay_url = built
     settings = settings_for(mongo_url, database_name, relay_allowed_origins=origin)
-    site = Site(settings, mongo[database_name]["tasks"], browser)
+    site = Site(settings, mongo[database_name]["tasks"], contexts)
     site.url = relay_url
     site.start()
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bson import json_util
 from origin import served
-from playwright.sync_api import Browser
 from pymongo import MongoClient
+from support.browser_contexts import Contexts
 from support.doc_snippets import GUIDES, README, block_with, blocks
 from support.relay_fixture import SECRET, environment
 from support.subprocesses import path_with_relay, started
@@ -47,7 +47,7 @@ def ran(command: str, cwd: Path, **given: str) -> str:
     return ended.stdout
 
 
-def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, browser: Browser) -> None:
+def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, contexts: Contexts) -> None:
     path = path_with_relay(tmp_path)
     page_folder = tmp_path / "page"
     page_folder.mkdir()
@@ -60,10 +60,9 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, brows
     demo = ("relay", "demo", "--port", "0", "--pace", "0.05")
     with started(*demo, cwd=tmp_path, PATH=path) as playing:
         address, line = playing.read_until(r"(http://\S+/as/alice)[\s\S]*on a terminal:\n\n(.*)\n").groups()
-        shown = browser.new_page()
-        shown.goto(address)
-        shown.wait_for_selector('[data-connection="live"]')
-        shown.close()
+        with contexts.page() as shown:
+            shown.goto(address)
+            shown.wait_for_selector('[data-connection="live"]')
         assert "dashboard:state" in ran(f"{line} --count 3", page_folder)
 
     # A MongoDB with a document of another team, and the mapping for it.
@@ -108,10 +107,11 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, brows
                 with (
                     started("bash", "-euc", f"{export}exec {tailing}", cwd=tmp_path, **known) as tail,
                     started("bash", "-euc", direct, cwd=tmp_path, **given) as watching,
+                    contexts.page() as own,
+                    contexts.page() as theirs,
                 ):
                     tail.read_until(r"dashboard:state .*1 task\b")
                     watching.read_until("following app.tasks")
-                    own, theirs = browser.new_page(), browser.new_page()
                     own.goto(origin)
                     own.locator("pre", has_text='"title":"Rotate the certificates"').wait_for()
                     theirs.goto(dashboard)
@@ -123,5 +123,3 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, brows
                     tail.read_until("dashboard:task_list_updated .*“Rotate the certificates”")
                     watching.read_until(f"→ {expected}")
                     own.locator("pre", has_text='"eventCount":3').wait_for()
-                    own.context.close()
-                    theirs.context.close()

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ARGUMENTS, CHROMIUM
-from dashboard import SOON_MS, connection, entry, open_row, push, row, until, write_task
+from chromium import BROWSERS
+from dashboard import connection, entry, open_row, push, row, until, write_task
 from office import working_office
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from support.browser_contexts import Contexts
 
 OWN = "--disable-back-forward-cache"  # which Playwright passes by itself
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium that keeps pages for the way back, as everybody's does."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    expect.set_options(timeout=SOON_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, ignore_default_args=[OWN]
-        )
-        yield browser
-        browser.close()
+def contexts() -> Contexts:
+    """The contexts of a Chromium that keeps pages for the way back, as everybody's does."""
+    return BROWSERS.start(OWN)
 
 
 def connections(site: Any) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from pymongo.collection import Collection
 
 from relay.config import Settings, load
+from support.browser_contexts import Contexts
 from support.relay_fixture import relay_in_thread, token
 
 PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
@@ -20,16 +22,20 @@ NETWORK_ERRORS = ("WebSocket connection to", "net::ERR_", "status of 426")
 class Site:
     """A running relay with its address and tasks, and the pages that users open on it."""
 
-    def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], browser: Browser) -> None:
+    def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], contexts: Contexts) -> None:
         self._settings = settings
         self._running = ExitStack()
-        self._browser = browser
-        self._contexts = ExitStack()
+        self._contexts = contexts
+        self._pages = ExitStack()
         self.console: list[str] = []
         self.tasks = tasks
         self.url = ""
         self.admin_url = ""  # of the admin port, if the settings have one
-        self.page = self.another()
+
+    @cached_property
+    def page(self) -> Page:
+        """The page of the first user."""
+        return self.another()
 
     def start(self) -> None:
         """Start the relay; again at its earlier ports, if it had some."""
@@ -49,10 +55,9 @@ class Site:
         self.start()
 
     def another(self, **options: Any) -> Page:
-        """Open a page for another user, in a browser context of its own."""
-        context = self._browser.new_context(**{"viewport": {"width": 1360, "height": 850}} | options)
-        self._contexts.callback(context.close)
-        page = context.new_page()
+        """Open a page for another user, in a browser context of its own; the options are those of `Contexts.page`."""
+        options = {"viewport": {"width": 1360, "height": 850}} | options
+        page = self._pages.enter_context(self._contexts.page(**options))
         page.set_default_timeout(PAGE_TIMEOUT_MS)
         page.on("console", lambda message: self.console.append(message.text))
         page.on("pageerror", lambda error: self.console.append(str(error)))
@@ -68,5 +73,5 @@ class Site:
         return page
 
     def close(self) -> None:
-        self._contexts.close()
+        self._pages.close()
         self.stop()
