@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from accessibility import complaints
 from dashboard import connection, detail, entry, open_row, row, set_status, until, write_task
 from playwright.sync_api import Page, expect
 from support.relay_fixture import token
@@ -15,48 +14,6 @@ from relay.gateway.pages.served import WEB
 # With comments, and with the texts of two languages, which are a fifth of it. About a third arrives (test_arriving.py),
 # because it is compressed.
 PAGE_BYTES_MAX = 350_000
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_has_no_serious_finding_of_axe(site: Any, axe: str, scheme: str) -> None:
-    page = site.another(color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
-    page.goto(site.url)
-    expect(connection(page, "offline")).to_be_visible()
-    assert complaints(page, axe) == []
-    site.open(page=page)
-    expect(page.locator("#notice")).to_contain_text("No tasks yet")
-    assert complaints(page, axe) == []
-    links = {"issueUrl": "https://example.com/1", "issueNumber": 1, "prUrl": "https://example.com/2"}
-    for status in ("created", "analyzing", "dispatched", "pr_opened", "merged", "other"):
-        write_task(site, title=status, status=status, **links)
-    failed = write_task(site, title="failed", status="failed", error="It broke.", events=[{"type": "failed"}])
-    asked = write_task(
-        site,
-        status="clarification_needed",
-        questions=["Which?"],
-        events=[{"type": "questions_asked", "message": "a ghp_" + "a" * 36, "more": 1}],
-    )
-    expect(page.locator(".row")).to_have_count(8)
-    assert complaints(page, axe) == []
-    for task_id in (failed, asked):
-        open_row(page, task_id)
-        expect(entry(page, 0)).to_be_visible()
-        assert complaints(page, axe) == []
-    entry(page, 0).locator(".entry-more").click()
-    assert complaints(page, axe) == []
-    page.locator("#connection").click()
-    assert complaints(page, axe) == []
-    page.keyboard.press("Escape")
-    page.keyboard.press("?")
-    assert complaints(page, axe) == []
-    page.keyboard.press("Escape")
-    page.keyboard.press("/")
-    page.keyboard.type("nothing like it")
-    expect(page.locator("#notice")).to_contain_text("Nothing found")
-    assert complaints(page, axe) == []
-    site.stop()
-    expect(page.locator("#banner")).to_be_visible()
-    assert complaints(page, axe) == []
 
 
 def test_a_page_with_reduced_motion_highlights_a_change_and_animates_nothing(site: Any) -> None:
