@@ -110,6 +110,23 @@ def test_the_keyboard_is_enough(page: Page, site: Site) -> None:
     expect(page.locator("#connections-title")).to_be_focused()
 
 
+# Presses "/" in the moment in which the page is shown, before the browser takes the focus from the hidden sign-in.
+AT_ONCE = """() => new MutationObserver(([{ target }]) => {
+  if (target.hidden) return;
+  window.pressedIn = document.activeElement.id;
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true, cancelable: true }));
+}).observe(document.querySelector("#page"), { attributeFilter: ["hidden"] })"""
+
+
+def test_the_key_of_the_filter_acts_as_soon_as_the_page_is_there(page: Page, site: Site) -> None:
+    page.goto(f"{site.admin_url}/admin")
+    page.evaluate(AT_ONCE)
+    page.keyboard.type(admin_token())
+    page.keyboard.press("Enter")
+    expect(page.locator("#user")).to_be_focused()
+    assert page.evaluate("pressedIn") == "token"
+
+
 def tab_to(page: Page, name: str) -> None:
     """Press Tab until the element with this name has the focus."""
     for _ in range(40):

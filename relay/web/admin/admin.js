@@ -80,7 +80,8 @@ find("button", banner).addEventListener("click", () => refresher.now());
 addEventListener("popstate", () => show(shownByAddress()));
 addEventListener("hashchange", () => signInFromAddress() && start());
 addEventListener("keydown", (event) => {
-  const isTyping = event.target instanceof HTMLInputElement;
+  // A field that has just been hidden keeps the focus until the next frame, as the one of the sign-in.
+  const isTyping = event.target instanceof HTMLInputElement && event.target.checkVisibility();
   if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey || find("#page").hidden) return;
   event.preventDefault();
   userField.focus();
