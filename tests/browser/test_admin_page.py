@@ -10,7 +10,7 @@ import pytest
 from admin_page import admin_token, open_admin, rows, users
 from dashboard import detail, open_row, row, until, write_task
 from playwright.sync_api import Page, Request, Route, expect
-from support.browser_site import Site
+from support.browser_site import EXPIRES_IN_S, Site
 from support.relay_fixture import token
 
 DAY_S = 86_400  # tokens that are made when the tests are collected have to last until they run
@@ -81,8 +81,9 @@ def test_a_token_that_expires_leads_back_to_the_sign_in_and_shows_nobody_any_mor
     page: Page, site: Site
 ) -> None:
     site.open("alice", page=site.another())
-    page.goto(f"{site.admin_url}/admin#token={admin_token(ttl_s=4)}")
+    open_admin(page, site)
     expect(rows(page, "alice")).to_have_count(1)
+    page.goto(f"{site.admin_url}/admin/#token={admin_token(ttl_s=EXPIRES_IN_S)}")
     expect(page.get_by_role("alert")).to_contain_text("This token has expired.")
     expect(page.locator("#page")).to_be_hidden()
     assert "alice" not in page.content()

@@ -80,8 +80,9 @@ def test_the_page_stays_readable_when_the_sign_in_expires_and_continues_with_a_f
     page: Page, site: Any
 ) -> None:
     task_id = write_task(site, title="Long work")
-    site.open(ttl_s=4)
+    site.open()
     open_row(page, task_id)
+    site.let_expire()
     expect(page.locator("#banner")).to_contain_text("sign-in ends in a moment")
     expect(connection(page, "offline")).to_have_text("Signed out")
     expect(page.locator("#banner")).to_contain_text("fresh sign-in link")
@@ -95,7 +96,8 @@ def test_the_page_stays_readable_when_the_sign_in_expires_and_continues_with_a_f
 
 
 def test_only_a_tab_of_the_same_user_renews_the_sign_in(page: Page, site: Any) -> None:
-    site.open(ttl_s=4)
+    site.open()
+    site.let_expire()
     expect(connection(page, "offline")).to_be_visible()
     tab = page.context.new_page()
     site.open("bob", page=tab)
@@ -120,7 +122,8 @@ def test_a_new_tab_is_signed_in_by_the_tab_that_was_used_last(page: Page, site: 
 
 
 def test_a_tab_takes_no_token_of_another_user_from_another_tab(page: Page, site: Any) -> None:
-    site.open("alice", ttl_s=4)
+    site.open("alice")
+    site.let_expire("alice")
     expect(connection(page, "offline")).to_have_text("Signed out")
     tab = page.context.new_page()
     site.open("bob", page=tab)

@@ -15,6 +15,7 @@ from support.browser_contexts import Contexts
 from support.relay_fixture import relay_in_thread, token
 
 PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
+EXPIRES_IN_S = 4  # enough for a frame from the page to the relay
 # Messages that the browser itself logs about failed connections and an emulated network loss.
 NETWORK_ERRORS = ("WebSocket connection to", "net::ERR_", "status of 426")
 
@@ -71,6 +72,11 @@ class Site:
         page.goto(f"{self.url}/#token={token(sub, ttl_s=ttl_s, **claims)}")
         page.wait_for_selector('[data-connection="live"]')
         return page
+
+    def let_expire(self, sub: str = "alice") -> None:
+        """Give the page, which is live, a token of its user that ends soon. One that it starts with could end, on a
+        busy machine, before it is live."""
+        self.page.goto(f"{self.url}/#token={token(sub, ttl_s=EXPIRES_IN_S)}")
 
     def close(self) -> None:
         self._pages.close()
