@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from checker import POLL_S, Watcher, fetch, joined, ready
+from checker import LONG_S, POLL_S, Watcher, fetch, joined, ready
 from support.polling_client import post
 from support.relay_fixture import SECRET, command, environment
 from support.worker_processes import children
@@ -29,7 +29,6 @@ GONE = (
     InvalidHandshake,
     InvalidMessage,
 )  # what a relay that ends may cause
-LONG_S = 120.0  # a limit for what takes a second, and much longer while other tests start many processes
 PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to another
 
 

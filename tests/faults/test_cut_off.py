@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from checker import fetch, ready, until
+import pytest
+from checker import LONG_S, fetch, ready, until
 from fleet import Instance
 from proxy import Proxy
 from pymongo import MongoClient
-from support.relay_fixture import SECRET, SOON_S, connected
+from support.relay_fixture import SECRET, connected
 from support.valkey import Valkey
 from support.worker_processes import workers
 
 from relay.cli.demo import mongod as embedded
+
+pytestmark = pytest.mark.timeout(3 * LONG_S)  # the steps have limits of their own
 
 
 async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
@@ -94,7 +97,7 @@ async def test_workers_keep_their_clients_if_the_mapping_cannot_be_changed_witho
                 assert {frame["type"] for frame in await one.quiet()} <= {"stream:status"}
             # when the database is back, it changes.
             await proxy.heal()
-            async with asyncio.timeout(SOON_S):
+            async with asyncio.timeout(LONG_S):
                 while "reloaded changed=['RELAY_MAPPING']" not in relay.said():
                     relay.process.send_signal(signal.SIGHUP)
                     await asyncio.sleep(1)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from checker import (
     JOINED,
+    LONG_S,
     Watcher,
     caught_up,
     check_received,
@@ -32,7 +33,7 @@ from checker import (
     writing,
 )
 from proxy import Proxy
-from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, running, settings_for
+from support.relay_fixture import COMMAND, SECRET, environment, running, settings_for
 
 from relay.auth.refusal_log import LINES_PER_NAME
 from relay.cli.demo import mongod as embedded
@@ -40,6 +41,7 @@ from relay.source.tail import Tail
 
 KILLS = int(os.environ.get("RELAY_TEST_KILLS", "5"))
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
+pytestmark = pytest.mark.timeout(LONG_S * (2 + KILLS))  # the steps have limits of their own
 
 
 class RelayProcess:
@@ -70,10 +72,9 @@ class RelayProcess:
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        assert self._process.wait(SOON_S) in (0, -number)
+        assert self._process.wait(LONG_S) in (0, -number)
 
 
-@pytest.mark.timeout(30 + 5 * KILLS)
 async def test_a_relay_that_ends_at_any_moment_loses_nothing(
     mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
 ) -> None:
@@ -112,7 +113,6 @@ async def test_a_relay_that_ends_at_any_moment_loses_nothing(
     assert "Traceback" not in log_text, log_text[log_text.index("Traceback") :][:5000]
 
 
-@pytest.mark.timeout(30 + 5 * KILLS)
 async def test_a_database_that_is_killed_at_any_moment_loses_nothing(
     database_name: str, tmp_path: Path, caplog: Any, capsys: Any
 ) -> None:
@@ -233,7 +233,7 @@ async def test_a_client_that_falls_silent_is_disconnected_and_disturbs_no_other(
             # When the network drops every packet of one client in both directions, without a FIN,
             proxy.black_hole()
             async with writer.busy():
-                async with asyncio.timeout(SOON_S):
+                async with asyncio.timeout(LONG_S):
                     while await figure(relay, "relay_connections") > 2:
                         await writer.acknowledge(5)
                         await caught_up(writer, *two)  # then the other clients do not notice,
@@ -264,7 +264,7 @@ async def test_clients_that_connect_and_are_cut_off_leave_nothing_behind(
                 await until(lambda back=back: proxy.connections > back, "the crowd")
             await caught_up(writer, *crowd)
             assert await figure(relay, "relay_connections") >= len(crowd)
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(LONG_S):
             while await figure(relay, "relay_connections") or await figure(relay, "relay_rooms"):
                 pass
         await until(lambda: len(tasks_of_ours()) <= before, "every task to end", within_s=10)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checker import figure, no_traceback
+from checker import LONG_S, figure, no_traceback
 from restorable import Restorable
 from support.reference_client import ReferenceClient
 from support.relay_fixture import SocketClient, connected, running, settings_for
+
+pytestmark = pytest.mark.timeout(3 * LONG_S)  # the steps have limits of their own
 
 
 @pytest.fixture
@@ -36,7 +38,6 @@ async def shown(client: SocketClient, member: ReferenceClient, tasks: set[str], 
         member.apply(await client.next())
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("written_before", [True, False], ids=["a change before", "no change before"])
 async def test_data_missing_in_a_restored_backup_disappears_without_another_write(
     restorable: Restorable, written_before: bool, caplog: Any
@@ -68,7 +69,6 @@ async def test_data_missing_in_a_restored_backup_disappears_without_another_writ
     no_traceback(caplog)
 
 
-@pytest.mark.timeout(90)
 async def test_a_restart_of_the_database_resyncs_no_client(restorable: Restorable) -> None:
     with restorable.tasks() as tasks:
         tasks.insert_one(mine("t", 0))

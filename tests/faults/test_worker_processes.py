@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checker import JOINED, Watcher, caught_up, check_received, ready, watching, writing
+from checker import JOINED, LONG_S, Watcher, caught_up, check_received, ready, watching, writing
 from support.relay_fixture import SECRET
 from support.worker_processes import TAILER, WORKER, Workers, workers
 
@@ -33,7 +33,7 @@ def end_one(relay: Workers, chance: random.Random, module: str, number: signal.S
     return False
 
 
-@pytest.mark.timeout(120 + 15 * KILLS)
+@pytest.mark.timeout(LONG_S * (2 + KILLS))
 async def test_workers_and_tailers_that_end_at_any_moment_lose_nothing(
     mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
 ) -> None:
