@@ -21,14 +21,14 @@ from relay.cli.demo import mongod
 READY_S = 30.0
 POLL_S = 0.02
 TEST_COMMANDS = ("--setParameter", "enableTestCommands=1")
-# Elections take one or two seconds with these settings, instead of ten and more.
 SETTINGS = {
-    "electionTimeoutMillis": 1000,
+    # As in production, so that a busy machine causes no election. A test that needs one does not wait: see `primary`.
+    "electionTimeoutMillis": 10_000,
     "heartbeatIntervalMillis": 200,
-    "heartbeatTimeoutSecs": 1,
     "catchUpTimeoutMillis": 1000,
     "chainingAllowed": False,  # a member that lags on purpose must not hold up the others
 }
+HANDOVER_S = 0.3  # for a primary that steps down to make another one its successor
 
 
 class Node:
@@ -69,6 +69,11 @@ class Node:
     def client(self) -> MongoClient[dict[str, Any]]:
         """Return a client that is connected directly to this member."""
         return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500)
+
+    def ask_for_election(self) -> None:
+        """Ask this member to become the primary. It does not if it may not, or lacks a majority."""
+        with suppress(PyMongoError), self.client() as client:
+            client.admin.command("replSetStepUp")
 
     def is_primary(self) -> bool:
         return self._is("isWritablePrimary")
@@ -133,13 +138,17 @@ class ReplicaSet:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def primary(self) -> Node:
-        """Return the current primary. Waits for an election if there is none."""
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            for member in self.members:
-                if member.runs and member.is_primary():
+        """Return the current primary. If there is none, let the members elect one."""
+        began = time.monotonic()
+        while time.monotonic() < began + READY_S:
+            running = [member for member in self.members if member.runs]
+            for member in running:
+                if member.is_primary():
                     return member
             time.sleep(POLL_S)
+            if time.monotonic() > began + HANDOVER_S:
+                for member in running:
+                    member.ask_for_election()
         raise AssertionError("no member became primary")
 
     def secondaries(self) -> list[Node]:
@@ -174,6 +183,7 @@ class ReplicaSet:
             # The command fails until all members accept connections.
             with suppress(AutoReconnect, OperationFailure), self.members[0].client() as client:
                 client.admin.command("replSetInitiate", config)
+                self.members[0].ask_for_election()
                 return
             assert time.monotonic() < deadline, "the set was not initiated"
             time.sleep(POLL_S)
