@@ -1,4 +1,4 @@
-"""Thousands of histories on a virtual clock in every run; see `tests/simulation` and `scripts/simulate`."""
+"""Hundreds of histories on a virtual clock in every run; see `tests/simulation` and `scripts/simulate`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from simulation.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 75.0  # of playing, in two processes
-AT_LEAST = 200  # histories of each process, however long they take on a machine that is busy
+# Of 100 histories each, in two processes: the same in every run, however busy the machine is.
+SEEDS = (("--seed", "1", "--seeds", "2"), ("--seed", "1001", "--seeds", "2"))
 READERS = ("naive", "poller", "python", *(("browser",) if shutil.which("node") else ()))
 
 
@@ -31,8 +30,7 @@ def simulate(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.timeout(600)
 def test_no_history_shows_anybody_what_must_not_be_seen() -> None:
-    bounds = ("--seeds", "50", "--seconds", str(SECONDS), "--at-least", str(AT_LEAST))
-    each = [simulate("--seed", seed, *bounds, "--readers", *READERS) for seed in ("1", "1001")]
+    each = [simulate(*seeds, "--readers", *READERS) for seeds in SEEDS]
     output = [one.communicate()[0] for one in each]
     print(*output)
     assert [one.returncode for one in each] == [0, 0], "".join(output)
@@ -45,13 +43,13 @@ def test_a_history_is_the_same_whenever_it_is_played() -> None:
     assert shown[0] == shown[1]
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-def test_a_fault_that_is_put_in_is_found(name: str) -> None:
-    if MUTATIONS[name].javascript and "browser" not in READERS:
-        pytest.skip("Node.js is not installed")
-    run = simulate("--mutation", name, "--seed", str(MUTATIONS[name].seed), "--seeds", "3")
+@pytest.mark.timeout(600)
+def test_each_fault_that_is_put_in_is_found() -> None:
+    run = simulate("--mutation", "all", "--seeds", "3", "--readers", *READERS)
     output = run.communicate()[0]
-    assert run.returncode == 1, output
+    assert run.returncode == 0, output
+    if "browser" not in READERS:
+        pytest.skip("Node.js is not installed")
 
 
 def _comparable(shown: str) -> list[str]:

@@ -44,6 +44,8 @@ def main() -> int:
 def _searched(options: argparse.Namespace) -> _Search:
     """A search that is over, with the mutation that is asked for."""
     mutation = MUTATIONS.get(options.mutation)
+    if options.seed is None:
+        options.seed = 1 if mutation is None else mutation.seed
     javascript: Sequence[tuple[str, str, str]] = ()
     with ExitStack() as stack:
         if mutation is not None:
@@ -60,9 +62,11 @@ def _searched(options: argparse.Namespace) -> _Search:
 
 
 def _table(options: argparse.Namespace) -> int:
-    """Every mutation, and how many histories it took to find it. 1: one was not found."""
+    """Every mutation that these readers can find, and how many histories it took. 1: one was not found."""
     rows, result = ["| fault | found as | histories | seed |", "| --- | --- | --- | --- |"], 0
     for name, mutation in MUTATIONS.items():
+        if not set(mutation.readers) <= set(options.readers):
+            continue
         search = _searched(argparse.Namespace(**vars(options) | {"mutation": name}))
         found = search.found
         if found is None:
@@ -147,7 +151,7 @@ class _Search:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seed", type=int, help="the first seed; by default 1, or the one of the mutation")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
     parser.add_argument("--histories", type=int, default=HISTORIES, help="histories of each seed")
     parser.add_argument("--history", type=int, help="only this one")

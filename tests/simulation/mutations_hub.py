@@ -106,13 +106,14 @@ HUB: dict[str, Mutation] = {
         "10: a position from an instance that is ahead is answered with an older state",
         "back",
         python=replaced(TaskSubscription, "_ask", _does_not_wait),
+        seed=5,
     ),
     "11-member-forgotten": Mutation(
         "11: a member whose resync fails stops being a member",
         "differs",
         python=replaced(TaskSubscription, "_unavailable", _forgets_membership),
         without=_all_but("lost", "unavailable"),
-        seed=4,
+        seed=6,
     ),
     "12-dropped-before-a-state": Mutation(
         "12: a state continues from live messages that are dropped",
@@ -130,6 +131,7 @@ HUB: dict[str, Mutation] = {
         "13: all pages of a state are made at once, and count as answers that wait",
         "closed",
         python=replaced(Connection, "answer_pages", _makes_all_pages),
+        seed=4,
     ),
     "14-lifecycle-late": Mutation(
         "14: a lifecycle message buffered for the list is sent after a later one of the room",
