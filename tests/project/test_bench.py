@@ -108,15 +108,15 @@ def test_the_lock_files_of_the_peers_name_no_registry() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
-@pytest.mark.parametrize("names", [("changes", "reconnect", "forbidden"), ("rewrites", "storm", "lists")])
-def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path, names: tuple[str, ...]) -> None:
+@pytest.mark.timeout(600)
+def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> None:
+    names = ("changes", "reconnect", "forbidden", "rewrites", "storm", "lists")
     command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--out", str(tmp_path)]
     ran = subprocess.run(
         [*command, "--only", *names],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
     )
     assert ran.returncode == 0, ran.stderr
     assert "the figures mean nothing" in ran.stdout
@@ -129,14 +129,14 @@ def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path, name
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
 def test_a_quick_run_writes_figures_that_the_calculator_reads_and_keeps_what_is_assumed(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--figures", str(file)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=380)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     figures = Figures.read(file)
     assert figures.assumed == Figures.read(FILE).assumed

@@ -308,7 +308,7 @@ def figures_file(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "scripts.capacity_command", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 LOAD = ("--connections", 100_000, "--writes", 1_000)
