@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -40,10 +41,12 @@ def export(root: Path, commit: str, target: Path) -> None:
         files.extractall(target, filter="data")
 
 
-def build_python(source: Path, output: Path, epoch: str) -> list[Path]:
+def build_python(
+    source: Path, output: Path, epoch: str, targets: Sequence[str] = ("sdist", "wheel")
+) -> list[Path]:
     """Build wheel and sdist. `epoch` is the time of all files in them, in seconds."""
     before = set(output.iterdir())
-    for target in ("sdist", "wheel"):
+    for target in targets:
         run(
             *(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", output),
             cwd=source,

@@ -33,7 +33,7 @@ def check_python(sdist: Path, wheel: Path, version: str, scratch: Path, epoch: s
     with tarfile.open(sdist) as files:
         files.extractall(scratch, filter="data")
     (unpacked,) = (path for path in scratch.iterdir() if path.is_dir())
-    (again,) = (path for path in build_python(unpacked, scratch, epoch) if path.suffix == ".whl")
+    (again,) = build_python(unpacked, scratch, epoch, ("wheel",))
     if digest(again) != digest(wheel):
         raise Failed("The wheel that the sdist makes is not the wheel of the release.")
     venv = scratch / "venv"
@@ -59,13 +59,14 @@ def check_npm(tarball: Path, version: str, scratch: Path) -> list[str]:
         names = {name.removeprefix("package/") for name in files.getnames()}
     if missing := [name for name in NPM_NEEDS if name not in names]:
         raise Failed(f"The npm package lacks {', '.join(missing)}.")
-    run("npm", "ci", "--no-audit", "--no-fund", "--silent", cwd=TOOLS)
+    run("npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--silent", cwd=TOOLS)
     tools = TOOLS / "node_modules" / ".bin"
     run(tools / "publint", "--strict", tarball, cwd=scratch)
     # All its files are ECMAScript modules; Node.js 20 and newer can `require` those.
     run(tools / "attw", tarball, "--profile", "esm-only", "--no-emoji", "--no-color", cwd=scratch)
     (scratch / "package.json").write_text('{"private": true}\n', "utf-8")
-    run("npm", "install", "--no-audit", "--no-fund", "--silent", "--omit=peer", tarball, cwd=scratch)
+    options = ("--prefer-offline", "--no-audit", "--no-fund", "--silent", "--omit=peer")
+    run("npm", "install", *options, tarball, cwd=scratch)
     installed = scratch / "node_modules" / "task-relay-client"
     manifest = json.loads((installed / "package.json").read_text("utf-8"))
     if manifest["version"] != version or manifest.get("private"):

@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 from support.doc_snippets import ROOT
 
+from scripts.release_build import Failed
+from scripts.release_checks import NPM_NEEDS, check_npm
 from scripts.release_versions import NotReleasable, clean_commit, tag, version, versions
 
 pytestmark = pytest.mark.timeout(600)  # packages are downloaded the first time
@@ -172,13 +175,22 @@ def test_a_release_is_built_and_checked_and_nothing_is_left_of_one_that_fails(
     # A folder that has a release already is not written over,
     again = release(clean, "--output", str(tmp_path / "first"))
     assert (again.returncode, "is not empty" in again.stderr) == (3, True)
-    # and nothing is left of a release that fails a check.
-    (clean / "relay" / "web" / "README.md").unlink()
+    # and nothing is left of a release that fails.
+    (clean / "README.md").unlink()
     git(clean, "tag", "--delete", "v0.1.0")
     commit(clean)
     failed = release(clean, "--output", str(tmp_path / "second"))
-    assert (failed.returncode, "The npm package lacks README.md." in failed.stderr) == (1, True)
+    assert (failed.returncode, "README.md" in failed.stderr) == (1, True), failed.stderr
     assert not (tmp_path / "second").exists()
+
+
+def test_an_npm_package_without_a_needed_file_is_refused(tmp_path: Path) -> None:
+    tarball = tmp_path / "package.tgz"
+    with tarfile.open(tarball, "w:gz") as files:
+        for name in NPM_NEEDS[1:]:
+            files.addfile(tarfile.TarInfo(f"package/{name}"))
+    with pytest.raises(Failed, match=f"The npm package lacks {NPM_NEEDS[0]}"):
+        check_npm(tarball, "0.1.0", tmp_path)
 
 
 def test_the_npm_package_has_the_license_of_the_project() -> None:
