@@ -64,7 +64,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("image")
     context, venv = root / "relay", root / "venv"
     context.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (venv / "bin" / "pip").write_text(f'#!/bin/sh\n{sys.executable} -m pip --python {venv}/bin/python "$@"\n')
+    (venv / "bin" / "pip").chmod(0o755)
     env = {
         name: value
         for name, value in os.environ.items()
