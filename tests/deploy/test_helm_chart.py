@@ -27,6 +27,8 @@ from support.kubernetes import (
 from relay.config import load
 from relay.workers.slot import GRACE_S
 
+pytestmark = pytest.mark.timeout(600)  # packages are downloaded the first time
+
 MAPPING = ROOT / "deploy" / "mapping.toml"
 # Labels that only an object of a chart has.
 OF_HELM = {"app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"}

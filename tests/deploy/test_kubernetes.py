@@ -37,6 +37,8 @@ from relay.pipeline import load_mapping
 from relay.tasks.mapping import Mapping
 from relay.workers.slot import GRACE_S
 
+pytestmark = pytest.mark.timeout(600)  # packages are downloaded the first time
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 MONGO_PORT = 27017
 FILES = 256  # open files of a relay that is to be full soon

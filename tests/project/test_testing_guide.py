@@ -11,13 +11,15 @@ import pytest
 from support.doc_snippets import GUIDES, blocks
 from support.node_packages import node_packages
 
+pytestmark = pytest.mark.timeout(600)  # packages are downloaded the first time
+
 ROOT = Path(__file__).parents[2]
 GUIDE = GUIDES / "testing.md"
 EXAMPLE = ROOT / "examples" / "react"
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -130,7 +130,8 @@ def type_errors(monitors: list[Resource]) -> str:
     file.write_text(program.getvalue(), "utf-8")
     try:
         compiler = packages / "typescript" / "bin" / "tsc"
-        options = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--ignoreConfig")
-        return ran("node", str(compiler), *options, str(file), cwd=packages).stdout
+        options = ("--noEmit", "--strict", "--skipLibCheck", "--ignoreConfig")
+        environment = ("--lib", "es2022", "--module", "nodenext")
+        return ran("node", str(compiler), *options, *environment, str(file), cwd=packages).stdout
     finally:
         file.unlink()

@@ -41,7 +41,8 @@ def node_packages(folder: Path) -> Path:
             npm = shutil.which("npm")
             if npm is None:
                 pytest.skip("npm is not installed")
-            subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+            options = ("--prefer-offline", "--no-audit", "--no-fund", "--silent")
+            subprocess.run([npm, "ci", *options], cwd=folder, check=True)
     return installed
 
 
