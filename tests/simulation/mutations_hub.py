@@ -137,7 +137,7 @@ HUB: dict[str, Mutation] = {
         "14: a lifecycle message buffered for the list is sent after a later one of the room",
         "lifecycle",
         python=replaced(ListSubscription, "_missed", _replays_whatever_came),
-        seed=3,
+        seed=5,
     ),
     "state-after-refusal": Mutation(
         "a member that was refused is sent the states that were still being read for it",
