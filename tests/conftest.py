@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import uuid
@@ -56,6 +57,11 @@ def database_name(mongo: MongoClient[dict[str, Any]]) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield name
     mongo.drop_database(name)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking again and again at thousands of tests, which stay until the end."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
