@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,24 +29,22 @@ def alive(pid: int) -> bool:
     return not status.exists() or "State:\tZ" not in status.read_text()
 
 
-def test_the_embedded_mongod_accepts_writes_and_leaves_nothing_behind() -> None:
-    with mongod.start() as server, MongoClient(server.url) as client:
+def test_the_embedded_mongod_outlives_the_thread_that_started_it_and_leaves_nothing_behind() -> None:
+    """Linux kills a child together with the thread that spawned it: mongod ended with that thread."""
+    started: list[mongod.Mongod] = []
+    thread = threading.Thread(target=lambda: started.append(mongod.start()))
+    thread.start()
+    thread.join()
+    with started[0] as server, MongoClient(server.url) as client:
         directory = server._temporary
         assert directory is not None
         assert directory.exists()
         assert client.admin.command("hello")["setName"] == "rs0"
         client.demo.tasks.insert_one({})
+        assert alive(server.pid)
     server.stop()  # a second call does nothing
     assert not alive(server.pid)
     assert not directory.exists()
-
-
-def test_a_data_directory_is_kept_and_works_on_another_port(tmp_path: Path) -> None:
-    for number in range(2):
-        with mongod.start(data=tmp_path / "db") as server, MongoClient(server.url) as client:
-            assert client.demo.tasks.count_documents({}) == number
-            client.demo.tasks.insert_one({})
-    assert (tmp_path / "db").exists()
 
 
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -89,14 +88,19 @@ def test_a_port_that_is_taken_during_the_start_is_reported(
         mongod.start()
 
 
-def test_a_directory_in_use_is_reported_only_while_it_is_in_use(
+def test_a_data_directory_is_kept_and_used_by_one_mongod_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "db"
-    with mongod.start(data=data), pytest.raises(StartupError, match="Another mongod"):
-        mongod.start(data=data)
+    with mongod.start(data=data) as first, MongoClient(first.url) as client:
+        client.demo.tasks.insert_one({})
+        with pytest.raises(StartupError, match="Another mongod"):
+            mongod.start(data=data)
+    with mongod.start(data=data) as second, MongoClient(second.url) as client:
+        client.demo.tasks.insert_one({})
+        assert client.demo.tasks.count_documents({}) == 2
     fake(tmp_path, monkeypatch, "exit 5")
-    with pytest.raises(StartupError, match="status 5"):  # the log still contains the error of the first start
+    with pytest.raises(StartupError, match="status 5"):  # the log still has the error of the refused start
         mongod.start(data=data)
 
 
@@ -107,8 +111,10 @@ def test_a_data_path_that_is_a_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_reported() -> None:
-    with mongod.start() as server, pytest.raises(StartupError, match=f"Port {server.port} is taken"):
-        mongod.start(port=server.port)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartupError, match=f"Port {port} is taken"):
+            mongod.start(port=port)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can kill a child together with its parent")
@@ -127,14 +133,3 @@ def test_the_embedded_mongod_ends_with_a_parent_that_is_killed() -> None:
     assert not alive(int(pid))
     subprocess.run(["rm", "-r", directory], check=True)
     assert not list(Path(tempfile.gettempdir()).glob(f"mongodb-{port}.sock"))
-
-
-def test_the_embedded_mongod_outlives_the_thread_that_started_it() -> None:
-    """Linux kills a child together with the thread that spawned it: mongod ended with that thread."""
-    started: list[mongod.Mongod] = []
-    thread = threading.Thread(target=lambda: started.append(mongod.start()))
-    thread.start()
-    thread.join()
-    with started[0] as server, MongoClient(server.url) as client:
-        client.demo.tasks.insert_one({})
-        assert alive(server.pid)
