@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import uvicorn
@@ -31,7 +31,7 @@ from relay.gateway.http_protocol import (
     http_protocol,
 )
 
-TIMEOUT_S = 0.3
+TIMEOUT_S = 0.15
 MOST = 4  # connections of one address
 PLENTY = 16 * 1024 * 1024  # more than the sockets of both ends hold
 
@@ -92,9 +92,19 @@ async def patient(certificate: Path | None) -> AsyncIterator[Server]:
         yield server
 
 
+@pytest.fixture
+async def stalling(certificate: Path | None) -> AsyncIterator[Server]:
+    """A server that soon cuts a connection that reads no response, and waits for requests."""
+    async with serving(stall_s=TIMEOUT_S, timeout_s=SOON_S, certificate=certificate) as server:
+        yield server
+
+
 @asynccontextmanager
 async def serving(
-    *proxies: str, timeout_s: float = TIMEOUT_S, certificate: Path | None = None
+    *proxies: str,
+    timeout_s: float = TIMEOUT_S,
+    stall_s: float | None = None,
+    certificate: Path | None = None,
 ) -> AsyncIterator[Server]:
     tls = None
     if certificate is not None:
@@ -103,7 +113,7 @@ async def serving(
     caps = Caps(total=9, per_address=MOST, per_user=1)
     config = uvicorn.Config(
         Starlette(routes=ROUTES),
-        http=http_protocol(Limits(timeout_s, timeout_s, caps, networks(proxies), tls)),
+        http=http_protocol(Limits(timeout_s, stall_s or timeout_s, caps, networks(proxies), tls)),
         port=0,
         lifespan="off",
         log_config=None,
@@ -153,7 +163,7 @@ async def connected(server: Server, limit: int = 2**16) -> AsyncIterator[Peer]:
     except ConnectionError:  # it was cut during the handshake
         over = asyncio.StreamReader()
         over.feed_eof()
-        yield Peer(over, Mock())
+        yield Peer(over, Mock(drain=AsyncMock(side_effect=ConnectionResetError)))
         return
     try:
         yield Peer(reader, writer)
@@ -221,10 +231,11 @@ async def test_a_connection_above_the_cap_of_its_address_is_cut_until_another_en
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
-async def test_a_connection_that_reads_no_response_is_cut(server: Server, close: bytes) -> None:
-    async with connected(server, limit=1024) as peer:
+async def test_a_connection_that_reads_no_response_is_cut(stalling: Server, close: bytes) -> None:
+    async with connected(stalling, limit=1024) as peer:
         peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
-        await gone(server)
+        assert b"200" in await peer.answer()
+        await gone(stalling)
 
 
 async def test_a_connection_that_reads_slowly_stays() -> None:
@@ -281,10 +292,10 @@ async def test_a_large_request_may_arrive_in_one_read_and_be_followed_by_another
 
 
 @pytest.mark.parametrize("path", [b"/long", b"/pieces"])
-async def test_an_upgrade_is_cut_while_an_earlier_response_is_not_read(server: Server, path: bytes) -> None:
+async def test_an_upgrade_is_cut_while_an_earlier_response_is_not_read(stalling: Server, path: bytes) -> None:
     """The transport would resume the WebSocket instead of the response that waits, and the WebSocket would not know
     that it must pause."""
-    async with connected(server, limit=1024) as peer:
+    async with connected(stalling, limit=1024) as peer:
         peer.writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200" in await peer.answer()
         peer.writer.write(
@@ -292,7 +303,7 @@ async def test_an_upgrade_is_cut_while_an_earlier_response_is_not_read(server: S
             + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
-        await gone(server)
+        await gone(stalling)
 
 
 # Between two requests.
