@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import accumulate
@@ -57,7 +58,6 @@ class Process(subprocess.Popen[str]):
             text=True,
             pass_fds=[counts.descriptor],
         )
-        assert self.read() == "ready\n"
 
     def __exit__(self, *failure: object) -> None:
         self.kill()
@@ -66,6 +66,9 @@ class Process(subprocess.Popen[str]):
     def read(self) -> str:
         assert self.stdout is not None
         return self.stdout.readline()
+
+    def wait_until_ready(self) -> None:
+        assert self.read() == "ready\n"
 
     def go_on(self) -> None:
         assert self.stdin is not None
@@ -91,6 +94,8 @@ def test_the_cap_holds_over_four_processes_that_count_at_once(counts: SharedCoun
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(counts, slot, attempts=20_000)) for slot in range(PROCESSES)]
         for process in processes:
+            process.wait_until_ready()
+        for process in processes:
             process.go_on()
         times = [json.loads(process.read())[0] for process in processes]
 
@@ -103,9 +108,10 @@ def test_the_cap_holds_over_four_processes_that_count_at_once(counts: SharedCoun
 def test_what_a_killed_process_counted_is_gone_when_its_slot_is_cleared(counts: SharedCounts) -> None:
     observer = counts.worker(0)
     with Process(counts, 1, attempts=10**9) as killed:
+        killed.wait_until_ready()
         killed.go_on()
         while not of_address(observer):
-            pass
+            time.sleep(0.001)
         killed.kill()
         killed.wait()
 
@@ -113,6 +119,7 @@ def test_what_a_killed_process_counted_is_gone_when_its_slot_is_cleared(counts: 
 
     assert of_address(observer) == 0
     with Process(counts, 1, attempts=1_000) as successor:
+        successor.wait_until_ready()
         successor.go_on()
         _, still_open = json.loads(successor.read())
         assert of_address(observer) == still_open > 0
