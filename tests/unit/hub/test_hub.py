@@ -247,7 +247,8 @@ async def test_a_state_does_not_continue_from_messages_that_were_dropped_before_
 async def test_a_member_whose_resync_fails_repeatedly_is_still_sent_that_its_task_was_deleted(
     failures: int, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("relay.hub.driver.RETRY_S", 0)
+    for module in ("driver", "task_reads"):
+        monkeypatch.setattr(f"relay.hub.{module}.RETRY_S", 0)
     async with running_hub([insert("t0", 0)], [push("t0", 1)], [("delete", "t0")]) as fixture:
         fixture.write()
         _, receiver = await joined(fixture)
