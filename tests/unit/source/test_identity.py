@@ -22,7 +22,9 @@ from relay.tasks.task_ids import candidate_ids, wire_id
 
 DECODER = Decoder("events")
 RAW = CodecOptions(document_class=RawBSONDocument)
-real = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+real = settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.fixture
