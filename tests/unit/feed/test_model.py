@@ -1,4 +1,4 @@
-"""Thousands of generated histories of a collection, against a model of the database. Without a server.
+"""Hundreds of generated histories of a collection, against a model of the database. Without a server.
 
 The messages rebuild the documents. They depend on the changes only: not on what a relay has in its cache, not on when
 it started, and not on how the stream was split into batches.
@@ -53,7 +53,7 @@ def published_by(
     return collector
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(GROUPS, SIZES)
 def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int]) -> None:
     model = Model(groups)
@@ -61,7 +61,7 @@ def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int
     assert collector.timelines == {task: stored(document) for task, document in model.documents.items()}
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(GROUPS, SIZES, st.integers(0, 25))
 def test_every_relay_sends_the_same_messages(groups: list[Group], sizes: list[int], start: int) -> None:
     model, start = Model(groups), min(start, len(groups))
