@@ -142,7 +142,9 @@ CLAIMS = st.fixed_dictionaries(
 
 
 @hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(DOCUMENTS, max_size=8), RULES, CLAIMS)
 def test_keys_and_filter_agree_on_a_real_mongod(tasks: Any, documents: Any, rules: Any, claims: Any) -> None:

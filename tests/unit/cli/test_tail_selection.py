@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.background_tail import Tail
 from support.fake_relay import FakeRelay, close, event
+from support.relay_fixture import SOON_S
 
 from relay.cli.printable import json_line
 from relay.cli.tail import Renderer, Selection, run
@@ -105,7 +106,7 @@ async def test_a_reader_that_leaves_ends_the_tail_before_the_next_message() -> N
             tail = asyncio.ensure_future(run(relay.url, "t0ken", Selection(), out=out, err=io.StringIO()))
             await asyncio.to_thread(os.read, reading, 1)
             os.close(reading)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(SOON_S):
                 assert await tail == 0
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from support.relay_fixture import SOON_S
+
 from relay.gateway.transports import forget_addresses
 from relay.tasks.mapping import Visibility
 from relay.tasks.visibility import Audience, Principal
 
 
 async def test_a_transport_forgets_its_addresses_and_goes_on() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
