@@ -119,9 +119,9 @@ def lasting_relay(
         "RELAY_PORT": "0",
         "TMPDIR": str(temporary),
     }
-    running = workers(
-        directory, patches={"relay.workers.backoff.STEADY_S": 0.0}, **given | TWO_WORKERS | lasting_settings
-    )
+    # The second is for a relay of one process.
+    patches = {"relay.workers.backoff.STEADY_S": 0.0, "relay.health.STALE_AFTER_S": SOON_S}
+    running = workers(directory, patches=patches, **given | TWO_WORKERS | lasting_settings)
     with asyncio.Runner() as runner:
         relay = runner.run(running.__aenter__())
         try:

@@ -23,6 +23,8 @@ from relay.hub.snapshot import TaskState
 from relay.source.raw_bson import LENIENT
 from relay.source.reader import Reader
 
+JOINS = 300
+
 Tasks = Any
 
 
@@ -200,10 +202,10 @@ async def test_joins_amid_a_burst_see_every_event_once(
                 group.create_task(join_and_check(delay))
 
 
-async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
+async def test_hundreds_of_joins_while_a_writer_runs_at_full_speed(
     tasks: Tasks, mongo_url: str, settings: Any, capsys: Any
 ) -> None:
-    chosen = [mine() for _ in range(200)]
+    chosen = [mine() for _ in range(100)]
     tasks.insert_many(chosen)
     over = threading.Event()
 
@@ -236,13 +238,13 @@ async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
         room = asyncio.Semaphore(100)
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(1000):
+                for number in range(JOINS):
                     group.create_task(join(number, room))
         finally:
             over.set()
         rate = await writing
     with capsys.disabled():
-        print(f"\n  1000 joins amid {rate:.0f} changes a second")
+        print(f"\n  {JOINS} joins amid {rate:.0f} changes a second")
 
 
 async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settings: Any) -> None:

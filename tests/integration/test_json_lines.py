@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,6 @@ hub.Hub.move_to = fail
     ("arguments", "given", "says"),
     [
         ((), {"RELAY_MONGO_URL": ""}, "RELAY_MONGO_URL is not set"),
-        ((), {"RELAY_JWT_SECRET": "short"}, "RELAY_JWT_SECRET: must be at least 32 bytes long"),
-        ((), {"RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere.toml cannot be read"),
         ((), {"RELAY_LOG_LEVEL": "LOUD"}, "RELAY_LOG_LEVEL"),
         (
             ("--workers", "2"),
@@ -55,27 +52,19 @@ def test_a_relay_that_cannot_start_says_why_in_one_line(
     assert line["level"] == "critical"
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        ("RELAY_PORT=no\n", "RELAY_PORT: must be a valid integer"),
-        ("RELAY_MAPPING=/nowhere.toml\n", "/nowhere.toml"),
-    ],
-)
 def test_the_settings_file_names_the_format_also_of_the_line_about_what_is_wrong_in_it(
-    good: dict[str, str], tmp_path: Path, more: str, says: str
+    good: dict[str, str], tmp_path: Path
 ) -> None:
-    (file := tmp_path / "relay.env").write_text(f"RELAY_LOG_FORMAT=json\n{more}")
+    (file := tmp_path / "relay.env").write_text("RELAY_LOG_FORMAT=json\nRELAY_PORT=no\n")
     given = {name: value for name, value in good.items() if name != "RELAY_PORT"}
     ended = run("serve", **given, RELAY_SETTINGS_FILE=str(file))
     assert ended.returncode == 3
     (line,) = matching(lines_of(ended.stderr), "the relay cannot start")
-    assert says in line["reason"]
+    assert "RELAY_PORT: must be a valid integer" in line["reason"]
 
 
-@pytest.mark.parametrize("format", [" json\n", "json"])
-def test_wrong_arguments_are_reported_in_lines_of_json(good: dict[str, str], format: str) -> None:
-    ended = run("serve", "--bogus", **good | {"RELAY_LOG_FORMAT": format})
+def test_wrong_arguments_are_reported_in_lines_of_json(good: dict[str, str]) -> None:
+    ended = run("serve", "--bogus", **good | {"RELAY_LOG_FORMAT": " json\n"})
     assert ended.returncode == 2
     texts = [line["text"] for line in matching(lines_of(ended.stderr), "text was written to standard error")]
     assert any("--bogus" in text for text in texts)
@@ -89,13 +78,6 @@ def test_a_format_that_cannot_be_read_is_reported_as_for_people(good: dict[str, 
 def test_other_commands_are_for_people(good: dict[str, str]) -> None:
     ended = run("check", **good | JSON | {"RELAY_MONGO_URL": ""})
     assert ended.stderr.startswith("relay: RELAY_MONGO_URL is not set")
-
-
-def test_a_port_in_use_is_reported_in_a_line(good: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("serve", "--port", str(taken.getsockname()[1]), **good | JSON)
-    (line,) = matching(lines_of(ended.stderr), "the relay cannot start")
-    assert "another program listens there" in line["reason"]
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -23,7 +23,7 @@ from support.worker_processes import samples, until
 
 from relay.workers.slot import GRACE_S
 
-BAD_REQUESTS = 1500  # each writes about 3 KB: more than what the pipe and the memory of two workers hold
+BAD_REQUESTS = 400  # each writes about 3 KB: more than what the pipe and the memory of two workers hold
 DROPPED = "relay_log_lines_dropped_total"
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from support.command_process import port_of, started
+from pymongo import MongoClient
 from support.polling_client import Poller
 from support.relay_fixture import SocketClient, connected
+from support.worker_processes import Workers
 
 MESSAGE = "." * 150_000
 EVENTS = [{"type": "log", "n": n, "message": MESSAGE} for n in range(100)]  # 15 MB
@@ -22,21 +23,25 @@ TURNS = 30
 FEW = 10  # turns of the tests that do more in each
 
 
-@pytest.fixture
-def task(tasks: Any) -> str:
+@pytest.fixture(scope="module")
+def task(mongo: MongoClient[dict[str, Any]], lasting_database: str) -> str:
     """The taskId of a task of 15 MB, which bob, carol and dave may see."""
+    tasks = mongo[lasting_database]["tasks"]
     tasks.insert_one(document := owned())
     return fill(tasks, document["_id"])
 
 
+@pytest.fixture(scope="module")
+def lasting_settings(task: str) -> dict[str, str]:
+    """The settings of one process, which is started when the task is there."""
+    return {"RELAY_WORKERS": "1", "RELAY_LOG_LEVEL": "WARNING"}
+
+
 @pytest.fixture
-def relay(environment: dict[str, str], task: str) -> Iterator[str]:
-    """The address of a relay that runs as a process, and was started when the task was there."""
-    given = environment | {"RELAY_MESSAGES_PER_SECOND": "1000", "RELAY_LOG_LEVEL": "WARNING"}
-    with started("serve", until="listening on", **given) as (process, printed):
-        yield f"http://127.0.0.1:{port_of(printed)}"
-        process.terminate()
-        assert "Traceback" not in process.printed()
+def relay(lasting_relay: Workers) -> Iterator[str]:
+    """The address of the relay."""
+    yield lasting_relay.url
+    assert "Traceback" not in lasting_relay.said()
 
 
 def owned(_id: Any = None) -> dict[str, Any]:
@@ -164,16 +169,16 @@ async def test_a_stranger_who_resyncs_with_the_position_of_an_owner_is_refused_a
 
 
 async def test_a_stranger_is_refused_while_the_task_is_deleted_and_created_again_until_it_is_the_strangers(
-    relay: str, task: str, tasks: Any
+    relay: str, mongo: MongoClient[dict[str, Any]], lasting_database: str
 ) -> None:
-    _id = ObjectId(task)
+    tasks, _id = mongo[lasting_database]["tasks"], ObjectId()
+    task = str(_id)
 
     def write() -> None:
         for _ in range(FEW):
-            tasks.delete_one({"_id": _id})
             tasks.insert_one(owned(_id))
             fill(tasks, _id)
-        tasks.delete_one({"_id": _id})
+            tasks.delete_one({"_id": _id})
 
     async def join_for_ever() -> None:
         """Join as an owner who is refused while there is no task, and told when it is deleted."""

@@ -12,8 +12,10 @@ from support.relay_fixture import SOON_S
 
 TALKATIVE = """
 import logging, sys, traceback, warnings
+from relay.cli import output
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+output.MAX_WAITING_BYTES = 256 * 1024  # less than usual, so that it is full sooner
 real, count = HttpToolsProtocol.send_400_response, 0
 
 def send_400_response(self, msg):
