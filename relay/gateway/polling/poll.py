@@ -123,7 +123,11 @@ class Poll:
         return news
 
     async def _paced(self) -> None:
-        await asyncio.sleep(self._reads.take(self._services.monotonic()))
+        pause_s = self._reads.take(self._services.monotonic())
+        if pause_s > 0:
+            # The read that waits counts now. Otherwise the one after it would pass at once: twice as many as permitted.
+            self._reads.charge(1)
+            await asyncio.sleep(pause_s)
 
     async def _catch_up(self) -> None:
         """Wait until this relay instance has published everything that another instance may already have sent to the
