@@ -40,10 +40,11 @@ async def test_the_life_of_a_relay_is_logged(good: dict[str, str], tmp_path: Pat
     assert draining["level"] == "info"
 
 
-async def test_the_log_for_people_begins_and_ends_as_that_for_machines(
+async def test_a_relay_without_workers_is_one_process_whose_log_for_people_begins_and_ends_as_that_for_machines(
     good: dict[str, str], tmp_path: Path
 ) -> None:
     async with workers(tmp_path, **good) as relay:
+        assert relay.children("") == []
         assert await relay.end() == 0
     said = relay.said()
     assert f"relay starting version={version('task-relay')!r}" in said

@@ -139,19 +139,12 @@ async def test_one_worker_per_core_serves_and_a_warning_about_the_settings_is_lo
         assert await relay.end() == 0
 
 
-async def test_without_workers_the_relay_is_one_process(good: dict[str, str], tmp_path: Path) -> None:
-    async with workers(tmp_path, **good) as relay:
-        assert relay.children("") == []
-        assert await relay.end() == 0
-
-
-@pytest.mark.parametrize("how", ["all closed", "full pipe"])
-async def test_workers_serve_although_nobody_reads_their_standard_error(
-    two_workers: dict[str, str], how: str
+async def test_workers_serve_although_all_their_standard_streams_are_closed(
+    two_workers: dict[str, str],
 ) -> None:
     port = embedded.free_port()
     with (
-        unreadable_stderr(how) as before,
+        unreadable_stderr("all closed") as before,
         Process("serve", before=before, **two_workers | {"RELAY_PORT": str(port)}) as process,
     ):
         try:
