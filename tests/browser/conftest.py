@@ -38,6 +38,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
         BROWSERS.close()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     BROWSERS.close()  # if the tests were interrupted
 
