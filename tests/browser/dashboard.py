@@ -48,6 +48,12 @@ def open_row(page: Page, task_id: str) -> None:
     detail(page, task_id).wait_for()
 
 
+def try_now(page: Page) -> None:
+    """Press the button of this name, unless the page has tried by itself in this moment and needs it no more."""
+    page.evaluate("""() => [...document.querySelectorAll("button")]
+      .find((button) => button.textContent.trim() === "Try now" && button.checkVisibility())?.click()""")
+
+
 def until(seen: Callable[[], bool], what: str, *, within_s: float = 30) -> None:
     """Wait until a condition holds that no locator can express."""
     deadline = time.monotonic() + within_s

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from admin_page import admin_token, open_admin, rows, users
-from dashboard import detail, open_row, row, until, write_task
+from dashboard import detail, open_row, row, try_now, until, write_task
 from playwright.sync_api import Page, Request, Route, expect
 from support.browser_site import EXPIRES_IN_S, Site
 from support.relay_fixture import token
@@ -249,7 +249,7 @@ def test_the_page_says_that_the_relay_does_not_answer_and_goes_on_when_it_does(
     expect(page.locator("#health")).to_have_text("No answer")
     assert "alice" in users(page)
     site.start()
-    page.get_by_role("button", name="Try now").click()
+    try_now(page)
     expect(page.locator("#banner")).to_be_hidden()
     expect(page.locator("#health")).to_have_text("Ready")
 

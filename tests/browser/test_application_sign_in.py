@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import SOON_MS, connection, detail, row, until, write_task
+from dashboard import SOON_MS, connection, detail, row, try_now, until, write_task
 from office import REFUSING, Office, noted, working_office
 from playwright.sync_api import Page, expect
 from support.office_application import Application, Mode, running_application
@@ -191,7 +191,7 @@ def test_an_application_that_gives_no_answer_in_time_or_nonsense_signs_nobody_ou
         expect(notice.locator(".sign-in")).to_be_hidden()
     # A redirect is a sign-in page, to which the reader is led.
     office.app.mode = "redirect"
-    notice.get_by_role("button", name="Try now").click()
+    try_now(office.page)
     expect(connection(office.page, "offline")).to_have_text("Signed out")
     office.app.mode = "text"
     notice.get_by_role("link", name="Sign in").click()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard import SOON_MS, connection, detail, open_row, row, until, write_task
+from dashboard import SOON_MS, connection, detail, open_row, row, try_now, until, write_task
 from office import REFUSING
 from playwright.sync_api import Page, WebSocketRoute, expect
 from support.relay_fixture import SECRET, token
@@ -160,7 +160,7 @@ def test_a_user_outside_of_the_rollout_is_told_so_and_gets_the_list_once_inside(
     expect(notice).to_contain_text("not switched on for you")
     expect(notice.get_by_role("link", name="Ask for access")).to_have_attribute("href", "/help")
     site.restart(feature_websocket_percent=100)
-    notice.get_by_role("button", name="Try now").click()
+    try_now(page)
     expect(row(page, task_id)).to_be_visible()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chromium import BROWSERS
-from dashboard import connection, entry, open_row, push, row, until, write_task
+from dashboard import connection, entry, open_row, push, row, try_now, until, write_task
 from office import working_office
 from playwright.sync_api import Page, expect
 from support.browser_contexts import Contexts
@@ -98,5 +98,5 @@ def test_a_page_that_comes_back_shows_nothing_of_a_user_who_has_signed_out(site:
         assert row(office.page, task_id).count() == 0
         # When she is there again, her page goes on.
         office.app.mode = "text"
-        office.page.get_by_role("button", name="Try now").first.click()
+        try_now(office.page)
         expect(office.page.locator(".task-title")).to_have_text("Salaries")
