@@ -29,6 +29,16 @@ def patience() -> Iterator[None]:
         yield
 
 
+# Time limits that a test's client reaches only if nothing moves for a minute, and no heartbeat among its messages.
+PATIENT = {
+    "RELAY_HANDSHAKE_TIMEOUT_MS": "60000",
+    "RELAY_AUTH_TIMEOUT_MS": "60000",
+    "RELAY_PING_TIMEOUT_MS": "60000",
+    "RELAY_STALL_TIMEOUT_MS": "60000",
+    "RELAY_HEARTBEAT_MS": "120000",
+}
+
+
 @pytest.fixture
 def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
     return mongo[database_name]["tasks"]
@@ -49,6 +59,7 @@ def environment(mongo_url: str, database_name: str) -> dict[str, str]:
         "RELAY_JWT_SECRET": SECRET,
         "RELAY_PORT": "0",
         "RELAY_LOG_LEVEL": "DEBUG",
+        **PATIENT,
     }
 
 
@@ -60,6 +71,7 @@ def good(mongo_url: str, database_name: str) -> dict[str, str]:
         "RELAY_MONGO_DATABASE": database_name,
         "RELAY_JWT_SECRET": SECRET,
         "RELAY_PORT": "0",
+        **PATIENT,
     }
 
 

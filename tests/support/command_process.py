@@ -8,33 +8,67 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Self
 
 from relay.cli.demo import mongod as embedded
-from support.relay_fixture import COMMAND, SOON_S, environment
+from support.prepared_command import PreparedCommand, can_start
+from support.relay_fixture import SOON_S, command, environment
 
 
-class Process(subprocess.Popen[bytes]):
+def start(
+    arguments: Sequence[str],
+    *,
+    stdout: int,
+    stderr: int,
+    stdin: int | None = None,
+    before: Sequence[str] = (),
+    patches: Mapping[str, float] = {},
+    given: Mapping[str, str],
+) -> subprocess.Popen[bytes] | PreparedCommand:
+    """Start a command of the relay with only these settings. Python itself starts only where that makes a difference.
+    `before` are words before the command, `patches` are as for `command`."""
+    if before or not can_start(given):
+        words = [*before, *command(patches), *arguments]
+        return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=stderr, env=environment(**given))
+    return PreparedCommand(
+        arguments,
+        environment(**given),
+        stdin=0 if stdin is None else stdin,
+        stdout=stdout,
+        stderr=stderr,
+        patches=patches,
+    )
+
+
+class Process:
     """A running command of the relay, with stdout and stderr as one stream. `before` are words before the command."""
 
     def __init__(
         self, *arguments: str, before: Sequence[str] = (), stdin: int | None = None, **given: str
     ) -> None:
-        super().__init__(
-            [*before, *COMMAND, *arguments],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            env=environment(**given),
-        )
+        reads, writes = os.pipe()
+        self.stdout = open(reads, "rb", buffering=0)  # noqa: SIM115 - open until the process has ended
+        try:
+            started = start(arguments, stdout=writes, stderr=writes, stdin=stdin, before=before, given=given)
+        finally:
+            os.close(writes)
+        self.pid, self.poll, self.wait = started.pid, started.poll, started.wait
+        self.send_signal, self.terminate, self.kill = started.send_signal, started.terminate, started.kill
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
 
     def printed(self, until: str | None = None) -> str:
         """Read what it prints: up to and including `until`, or to its end."""
-        assert self.stdout is not None
         text, deadline = b"", time.monotonic() + 30
         while until is None or until.encode() not in text:
             assert select.select([self.stdout], [], [], max(0, deadline - time.monotonic()))[0], text
@@ -62,9 +96,19 @@ def started(
 
 def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the relay with only these settings, until it ends."""
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
-    )
+    with (
+        TemporaryFile() as out,
+        TemporaryFile() as err,
+        start(arguments, stdout=out.fileno(), stderr=err.fileno(), given=given) as process,
+    ):
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        printed = [
+            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, err)
+        ]
+    return subprocess.CompletedProcess(arguments, code, *printed)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.relay_fixture import SOON_S, command, environment
+from support.command_process import start
+from support.relay_fixture import SOON_S
 
 STARTED_S = (
     3 * SOON_S
@@ -36,12 +37,14 @@ class Workers:
     def __init__(self, log: Path, *arguments: str, patches: Mapping[str, float] = {}, **given: str) -> None:
         self._log = log
         self._forgotten = 0  # bytes of the log
-        with log.open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [*command(PATIENT | {**patches}), "serve", *arguments],
-                stdin=subprocess.DEVNULL,
-                stderr=stderr,
-                env=environment(**given),
+        with log.open("ab") as stderr, open(os.devnull, "r+b") as null:
+            self.process = start(
+                ["serve", *arguments],
+                stdin=null.fileno(),
+                stdout=null.fileno(),
+                stderr=stderr.fileno(),
+                patches=PATIENT | {**patches},
+                given=given,
             )
 
     def said(self) -> str:
