@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 from pymongo import MongoClient
-from support.relay_fixture import SECRET, SOON_S, settings_for
+from support.relay_fixture import SOON_S, WORKER_LIMITS, settings_for, settings_to_serve
 from support.worker_processes import Workers, samples, until, workers
 
 from relay import health, pipeline
@@ -29,16 +29,6 @@ def patience() -> Iterator[None]:
         yield
 
 
-# Time limits that a test's client reaches only if nothing moves for a minute, and no heartbeat among its messages.
-PATIENT = {
-    "RELAY_HANDSHAKE_TIMEOUT_MS": "60000",
-    "RELAY_AUTH_TIMEOUT_MS": "60000",
-    "RELAY_PING_TIMEOUT_MS": "60000",
-    "RELAY_STALL_TIMEOUT_MS": "60000",
-    "RELAY_HEARTBEAT_MS": "120000",
-}
-
-
 @pytest.fixture
 def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
     return mongo[database_name]["tasks"]
@@ -53,26 +43,13 @@ def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
 @pytest.fixture
 def environment(mongo_url: str, database_name: str) -> dict[str, str]:
     """The environment of a relay that runs as a process."""
-    return {
-        "RELAY_MONGO_URL": mongo_url,
-        "RELAY_MONGO_DATABASE": database_name,
-        "RELAY_JWT_SECRET": SECRET,
-        "RELAY_PORT": "0",
-        "RELAY_LOG_LEVEL": "DEBUG",
-        **PATIENT,
-    }
+    return settings_to_serve(mongo_url, database_name) | {"RELAY_LOG_LEVEL": "DEBUG"}
 
 
 @pytest.fixture
 def good(mongo_url: str, database_name: str) -> dict[str, str]:
     """Settings with which `relay serve` starts."""
-    return {
-        "RELAY_MONGO_URL": mongo_url,
-        "RELAY_MONGO_DATABASE": database_name,
-        "RELAY_JWT_SECRET": SECRET,
-        "RELAY_PORT": "0",
-        **PATIENT,
-    }
+    return settings_to_serve(mongo_url, database_name)
 
 
 @pytest.fixture
@@ -82,13 +59,7 @@ def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert list(tmp_path.iterdir()) == []
 
 
-TWO_WORKERS = {
-    "RELAY_WORKERS": "2",
-    "RELAY_DRAIN_MS": "500",
-    "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
-    "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
-    "RELAY_MESSAGES_PER_SECOND": "1000",
-}
+TWO_WORKERS = WORKER_LIMITS | {"RELAY_WORKERS": "2"}
 
 
 @pytest.fixture
@@ -124,13 +95,7 @@ def lasting_relay(
     """A relay with two workers that serves all tests of a module, one after the other. A process of it that dies is
     always started again as after its first failure. In the end, it leaves no temporary file."""
     directory, temporary = tmp_path_factory.mktemp("relay"), tmp_path_factory.mktemp("temporary")
-    given = {
-        "RELAY_MONGO_URL": mongo_url,
-        "RELAY_MONGO_DATABASE": lasting_database,
-        "RELAY_JWT_SECRET": SECRET,
-        "RELAY_PORT": "0",
-        "TMPDIR": str(temporary),
-    }
+    given = settings_to_serve(mongo_url, lasting_database) | {"TMPDIR": str(temporary)}
     # The second is for a relay of one process.
     patches = {"relay.workers.backoff.STEADY_S": 0.0, "relay.health.STALE_AFTER_S": SOON_S}
     running = workers(directory, patches=patches, **given | TWO_WORKERS | lasting_settings)

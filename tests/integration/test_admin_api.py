@@ -7,17 +7,20 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
+from pymongo import MongoClient
 from support.administrators import ADMIN, Administered, administered, request
 from support.jwks_issuer import Issuer
 from support.polling_client import Answer, Poller, post
-from support.relay_fixture import SOON_S, connected, token
+from support.relay_fixture import SOON_S, WORKER_LIMITS, connected, settings_to_serve, token
 from support.token_forgery import jwk, jwks, signed
 from support.worker_processes import until, workers
 from websockets.exceptions import ConnectionClosed
@@ -27,17 +30,50 @@ from relay.client import Connected, Disconnected, connect
 PROCESSES = {"one process": "1", "two workers": "2"}
 
 
-@pytest.fixture(params=PROCESSES)
-def given(request: pytest.FixtureRequest, two_workers: dict[str, str]) -> dict[str, str]:
-    """Settings for a relay of one process or of two."""
-    return two_workers | {"RELAY_WORKERS": PROCESSES[request.param], "RELAY_LOG_LEVEL": "DEBUG"}
+@pytest.fixture(scope="module")
+def database_name(mongo: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """A database for all tests of this file, so that most of them can ask one relay."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo.drop_database(name)
 
 
 @pytest.fixture
-async def asked(given: dict[str, str], tmp_path: Path) -> AsyncIterator[Administered]:
-    """A relay with a port for administrators."""
-    async with administered(tmp_path, **given) as made:
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Any]:
+    """The collection of tasks, which is empty afterwards."""
+    tasks = mongo[database_name]["tasks"]
+    yield tasks
+    tasks.delete_many({})
+
+
+@pytest.fixture(scope="module", params=PROCESSES)
+def processes(request: pytest.FixtureRequest) -> str:
+    """The value of RELAY_WORKERS."""
+    return PROCESSES[request.param]
+
+
+@pytest.fixture
+def given(processes: str, two_workers: dict[str, str]) -> dict[str, str]:
+    """Settings for a relay of one process or of two."""
+    return two_workers | {"RELAY_WORKERS": processes, "RELAY_LOG_LEVEL": "DEBUG"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(
+    processes: str, mongo_url: str, database_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Administered]:
+    """A relay with a port for administrators, which many tests ask."""
+    given = settings_to_serve(mongo_url, database_name) | WORKER_LIMITS
+    given |= {"RELAY_WORKERS": processes, "RELAY_LOG_LEVEL": "DEBUG"}
+    async with administered(tmp_path_factory.mktemp("relay"), **given) as made:
         yield made
+
+
+@pytest.fixture
+async def asked(shared: Administered) -> Administered:
+    """A relay with a port for administrators, to which nobody is connected."""
+    await shared.counts(0)
+    return shared
 
 
 def bearer(sub: str = "eve", **claims: Any) -> dict[str, str]:
@@ -119,17 +155,18 @@ async def test_without_a_port_for_operators_there_is_no_admin_api(
 
 
 @pytest.mark.parametrize(
-    ("claim", "claims"),
+    ("number", "claim", "claims"),
     [
-        ("realm_access.roles = operator", {"realm_access": {"roles": ["operator"]}}),
-        ("https://example.com/level=7", {"https://example.com/level": 7}),
-        ("sub=root", {}),
+        ("2", "realm_access.roles = operator", {"realm_access": {"roles": ["operator"]}}),
+        ("1", "https://example.com/level=7", {"https://example.com/level": 7}),
+        ("1", "sub=root", {}),
     ],
 )
 async def test_a_setting_says_which_claim_an_administrator_has(
-    two_workers: dict[str, str], tmp_path: Path, claim: str, claims: dict[str, Any]
+    two_workers: dict[str, str], tmp_path: Path, number: str, claim: str, claims: dict[str, Any]
 ) -> None:
-    async with administered(tmp_path, **two_workers | {"RELAY_ADMIN_CLAIM": claim}) as asked:
+    given = two_workers | {"RELAY_WORKERS": number, "RELAY_ADMIN_CLAIM": claim}
+    async with administered(tmp_path, **given) as asked:
         assert (await asked.ask("/admin/stats", **bearer("root", **claims))).status == 200
         assert (await asked.ask("/admin/stats", **bearer("eve", roles=["admin"]))).status == 403
 
@@ -140,14 +177,21 @@ async def test_a_page_of_the_port_itself_may_ask(asked: Administered) -> None:
         assert answered.status == 200
 
 
-async def test_an_administrator_sees_who_is_connected(asked: Administered, tasks: Any) -> None:
-    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
+async def test_an_administrator_sees_who_is_connected(
+    given: dict[str, str], tmp_path: Path, tasks: Any
+) -> None:
+    tasks.insert_one({"_id": "seen", "createdBy": "alice", "events": []})
+    async with administered(tmp_path, **given) as asked:
+        await the_connections_are_shown(asked)
+
+
+async def the_connections_are_shown(asked: Administered) -> None:
     url = asked.relay.url
     polling = await waiting_poll(url, "bob")
     try:
         async with connected(url, "/ws/dashboard") as first:
             await first.until("dashboard:state")
-            async with connected(url, "/ws/tasks/t") as second, connected(url, sub="alicea"):
+            async with connected(url, "/ws/tasks/seen") as second, connected(url, sub="alicea"):
                 await second.until("task:state")
                 assert await first.quiet() == []
                 assert await asked.counts(4) == ["alice", "alice", "alicea", "bob"]
@@ -157,13 +201,13 @@ async def test_an_administrator_sees_who_is_connected(asked: Administered, tasks
                 rows = found["connections"]
                 assert [one["since"] for one in rows] == sorted(one["since"] for one in rows)
                 by_path = {one["path"]: one for one in rows}
-                ids = {"/ws/dashboard": first, "/ws/tasks/t": second}
+                ids = {"/ws/dashboard": first, "/ws/tasks/seen": second}
                 for path, client in ids.items():
                     assert by_path[path]["id"] == client.frames[0]["data"]["connectionId"]
                 its = {"list": True, "tasks": 0, "transport": "websocket", "user": "alice", "messagesIn": 1}
                 assert its.items() <= by_path["/ws/dashboard"].items()
                 assert by_path["/ws/dashboard"]["messagesOut"] == len(first.frames)
-                assert {"list": False, "tasks": 1}.items() <= by_path["/ws/tasks/t"].items()
+                assert {"list": False, "tasks": 1}.items() <= by_path["/ws/tasks/seen"].items()
                 its = {"list": True, "tasks": 0, "transport": "poll", "user": "bob", "lagging": False}
                 assert its.items() <= by_path["/poll"].items()
                 assert {one["address"] for one in rows} == {"127.0.0.1"}
@@ -210,17 +254,31 @@ async def the_figures_fit(asked: Administered) -> None:
         assert stats["rooms"] == 1
 
 
-@pytest.mark.parametrize("task", ["t", "a/b", "..", "%2e%2e/x?y#z", "日本\n", " "])
 async def test_an_administrator_sees_who_listens_to_a_task(
-    two_workers: dict[str, str], tmp_path: Path, tasks: Any, task: str
+    two_workers: dict[str, str], tmp_path: Path, tasks: Any
 ) -> None:
-    tasks.insert_one({"_id": task, "createdBy": "alice", "title": "a secret title", "events": []})
+    names = ["t", "a/b", "..", "%2e%2e/x?y#z", "日本\n", " "]
+    tasks.insert_many(
+        {"_id": task, "createdBy": "alice", "title": "a secret title", "events": []} for task in names
+    )
     async with administered(tmp_path, **two_workers) as asked, AsyncExitStack() as stack:
+        await stack.enter_async_context(connected(asked.relay.url, "/ws/dashboard", sub="bob"))
+        for task in names:
+            await the_listeners_are_shown(asked, task)
+        assert await asked.answer("/admin/tasks/nobody") == {
+            "taskId": "nobody",
+            "listeners": [],
+            "total": 0,
+        }
+
+
+async def the_listeners_are_shown(asked: Administered, task: str) -> None:
+    """Six connections listen to the task, and an administrator sees exactly these."""
+    async with AsyncExitStack() as stack:
         mine = [
             await stack.enter_async_context(connected(asked.relay.url, f"/ws/tasks/{quote(task, safe='')}"))
             for _ in range(6)
         ]
-        await stack.enter_async_context(connected(asked.relay.url, "/ws/dashboard", sub="bob"))
         for client in mine:
             await client.until("task:state")
         path = f"/admin/tasks/{quote(task, safe='').replace('.', '%2E')}"
@@ -233,26 +291,21 @@ async def test_an_administrator_sees_who_listens_to_a_task(
         assert all(its.items() <= one.items() for one in found["listeners"])
         assert {one["worker"] for one in found["listeners"]} <= {1, 2}
         assert "secret" not in str(found)
-        assert await asked.answer("/admin/tasks/nobody") == {
-            "taskId": "nobody",
-            "listeners": [],
-            "total": 0,
-        }
 
 
 async def test_a_poll_that_waits_for_a_task_listens_to_it(asked: Administered, tasks: Any) -> None:
-    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
-    poller = Poller("alice", ["t"])
+    tasks.insert_one({"_id": "polled", "createdBy": "alice", "events": []})
+    poller = Poller("alice", ["polled"])
     await poller.poll(asked.relay.url)
     polling = asyncio.create_task(poller.poll(asked.relay.url))
-    found = await until(lambda: asked.answer("/admin/tasks/t"), lambda found: found["total"])
+    found = await until(lambda: asked.answer("/admin/tasks/polled"), lambda found: found["total"])
     assert (found["listeners"][0]["user"], found["listeners"][0]["transport"]) == ("alice", "poll")
     await until(
-        lambda: asked.answer("/admin/tasks/t"), lambda found: found["listeners"][0]["state"] == "live"
+        lambda: asked.answer("/admin/tasks/polled"), lambda found: found["listeners"][0]["state"] == "live"
     )
-    tasks.update_one({"_id": "t"}, {"$push": {"events": {"type": "x"}}})
+    tasks.update_one({"_id": "polled"}, {"$push": {"events": {"type": "x"}}})
     await polling
-    assert len(poller.timelines["t"]) == 1
+    assert len(poller.timelines["polled"]) == 1
 
 
 async def test_a_user_is_disconnected_everywhere_and_nobody_else_is(asked: Administered, tasks: Any) -> None:
@@ -281,7 +334,7 @@ async def test_a_user_is_disconnected_everywhere_and_nobody_else_is(asked: Admin
         data = refused.body["data"]
         assert (refused.status, data["code"], data["message"]) == (403, "forbidden", "disconnected")
         # nobody else is,
-        tasks.insert_one({"_id": "t", "createdBy": "bob", "events": []})
+        tasks.insert_one({"_id": "while connected", "createdBy": "bob", "events": []})
         assert (await beside).types == ["dashboard:state"]
         for client in others:
             await client.quiet()
@@ -290,7 +343,8 @@ async def test_a_user_is_disconnected_everywhere_and_nobody_else_is(asked: Admin
         async with connected(url, sub=user) as back:
             assert await back.quiet() == []
             assert len(await asked.counts(5)) == 5
-    (line,) = [line for line in asked.relay.said().splitlines() if "a user was disconnected" in line]
+    lines = [line for line in asked.relay.said().splitlines() if "a user was disconnected" in line]
+    (line,) = [line for line in lines if f"user={user!r}" in line]
     assert " INFO " in line
     assert f"by='root' user={user!r} connections=9" in line
 

@@ -108,6 +108,7 @@ async def test_the_admin_port_of_a_relay_with_tls_is_asked_over_tls(
         assert "certificate verify failed" in refused.stderr
 
 
+@pytest.mark.parametrize("asked", ["one process"], indirect=True)
 async def test_a_tail_whose_user_is_disconnected_says_so_and_ends(asked: Administered) -> None:
     given = {"RELAY_URL": asked.relay.url, "RELAY_TOKEN": token("alice")}
     with started("tail", until="dashboard:state", **given) as (tail, _):
@@ -138,6 +139,7 @@ async def test_the_settings_are_reloaded(two_workers: dict[str, str], tmp_path: 
     file = tmp_path / "relay.env"
     file.write_text("RELAY_HEARTBEAT_MS=20000\n")
     given = two_workers | {"RELAY_WORKERS": PROCESSES[processes], "RELAY_SETTINGS_FILE": str(file)}
+    del given["RELAY_HEARTBEAT_MS"]  # the environment would win over the file
     async with administered(tmp_path, **given) as asked:
         at = ("--url", asked.admin_url)
         assert (await admin("reload", *at)).stdout == "reloaded; nothing has changed that takes effect now\n"
@@ -163,6 +165,7 @@ async def test_the_settings_are_reloaded(two_workers: dict[str, str], tmp_path: 
         assert (await admin("stats", *at, RELAY_TOKEN=operator)).returncode == 0
 
 
+@pytest.mark.parametrize("asked", ["one process"], indirect=True)
 async def test_there_is_one_sentence_for_each_failure(asked: Administered) -> None:
     nobody = f"http://127.0.0.1:{embedded.free_port()}"
     refusals = {

@@ -6,7 +6,6 @@ import asyncio
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from support.command_process import (
     Process,
     alive,
     crowding,
+    full_disk,
+    pipe_without_reader,
     port_of,
     run,
     started,
@@ -27,13 +28,6 @@ from support.relay_fixture import SOON_S, connected
 
 from relay.cli.demo import mongod as embedded
 from relay.config import Settings
-
-SIGINT_RESTORED = (  # undoes that SIGINT is ignored, as it is where the tests run in the background of a script
-    *(sys.executable, "-c"),
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "os.execvp(sys.argv[1], sys.argv[1:])",
-)
-
 
 # A name server that does not answer
 
@@ -65,7 +59,7 @@ def unresolved(good: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def test_a_relay_with_a_silent_name_server_ends_on_a_signal(
     unresolved: dict[str, str], numbers: Sequence[signal.Signals], code: int
 ) -> None:
-    with started("serve", until=ASKING, before=SIGINT_RESTORED, **unresolved) as (process, _):
+    with started("serve", until=ASKING, **unresolved) as (process, _):
         for number in numbers:
             process.send_signal(number)
         # A further signal changes nothing, also if the process has ended by then.
@@ -104,7 +98,7 @@ def test_ctrl_c_during_imports_ends_the_command_without_output(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
     given = good | {"PYTHONPATH": str(tmp_path), "SLOW_MODULE": module}
-    with started("serve", until=f"{BLOCKED}\n", before=SIGINT_RESTORED, **given) as (process, _):
+    with started("serve", until=f"{BLOCKED}\n", **given) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(SOON_S) == 130
         assert process.printed() == ""
@@ -165,8 +159,8 @@ def test_repeated_signals_change_nothing_until_the_process_is_gone(
     given = good | {"RELAY_PORT": str(port)}
     # Given a standard error that nobody reads, so that the end waits for its last lines,
     with (
-        unreadable_stderr("full pipe") as before,
-        Process("serve", before=before, **given) as process,
+        unreadable_stderr("full pipe") as unread,
+        Process("serve", **unread, **given) as process,
     ):
         try:
             wait_until_alive(process, port)
@@ -189,7 +183,7 @@ def test_repeated_signals_change_nothing_until_the_process_is_gone(
 def test_repeated_ctrl_c_leaves_nothing_of_the_embedded_mongod(
     temporary: dict[str, str], first: signal.Signals
 ) -> None:
-    with started("mongod", until="replicaSet=rs0", before=SIGINT_RESTORED, **temporary) as (process, printed):
+    with started("mongod", until="replicaSet=rs0", **temporary) as (process, printed):
         port = int(re.findall(r":(\d+)/", printed)[0])
         process.send_signal(first)
         ended = pressing_until_the_end(process)
@@ -204,7 +198,7 @@ def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
     temporary: dict[str, str], command: Sequence[str], first: signal.Signals
 ) -> None:
     directory = Path(temporary["TMPDIR"])
-    with Process(*command, before=SIGINT_RESTORED, **temporary) as process:
+    with Process(*command, **temporary) as process:
         try:
             while not list(directory.iterdir()):
                 assert process.poll() is None
@@ -222,7 +216,7 @@ def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
 def test_a_signal_while_the_demo_writes_its_task_is_a_normal_end(
     temporary: dict[str, str], number: signal.Signals
 ) -> None:
-    with started("demo", "--once", until="task:created", before=SIGINT_RESTORED, **temporary) as (process, _):
+    with started("demo", "--once", until="task:created", **temporary) as (process, _):
         process.send_signal(number)
         assert process.wait(SOON_S) == 0
         assert "Traceback" not in process.printed()
@@ -246,7 +240,7 @@ async def test_a_relay_with_the_largest_settings_serves_and_ends_normally(good: 
         if field.annotation is int and name not in ("relay_port", "relay_workers")
     }
     assert most["RELAY_DRAIN_MS"] == str(24 * 3600 * 1000)
-    with started("serve", until="listening on", **most | good) as (process, printed):
+    with started("serve", until="listening on", **good | most) as (process, printed):
         async with connected(f"http://127.0.0.1:{port_of(printed)}") as client:
             await client.send("dashboard:join", id="list")
             await client.until("dashboard:state")
@@ -277,8 +271,7 @@ def test_an_unwritable_standard_output_is_reported_in_one_sentence(
     good: dict[str, str], temporary: dict[str, str], command: Sequence[str], buffered: bool
 ) -> None:
     given = good | temporary | {"PYTHONUNBUFFERED": "" if buffered else "1"}
-    full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
-    with Process(*command, before=full, **given) as process:
+    with full_disk() as full, Process(*command, stdout=full, **given) as process:
         assert process.wait(SOON_S) == 3
         log_text = process.printed()
     assert re.fullmatch(r"relay: .* cannot be written: No space left on device\.\n", log_text)
@@ -300,12 +293,7 @@ def test_an_unwritable_standard_output_is_reported_in_one_sentence(
 def test_a_reader_that_closes_standard_output_is_a_normal_end(
     good: dict[str, str], temporary: dict[str, str], command: Sequence[str]
 ) -> None:
-    # Given a pipe without a reader,
-    gone = (
-        *(sys.executable, "-c"),
-        "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.execvp(sys.argv[1], sys.argv[1:])",
-    )
-    with Process(*command, before=gone, **good | temporary) as process:
+    with pipe_without_reader() as gone, Process(*command, stdout=gone, **good | temporary) as process:
         assert process.wait(SOON_S) == 0
         assert process.printed() == ""
 

@@ -144,8 +144,8 @@ async def test_workers_serve_although_all_their_standard_streams_are_closed(
 ) -> None:
     port = embedded.free_port()
     with (
-        unreadable_stderr("all closed") as before,
-        Process("serve", before=before, **two_workers | {"RELAY_PORT": str(port)}) as process,
+        unreadable_stderr("all closed") as unread,
+        Process("serve", **unread, **two_workers | {"RELAY_PORT": str(port)}) as process,
     ):
         try:
             await asyncio.to_thread(wait_until_alive, process, port)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Self
+from typing import Any, Self
 
 from relay.cli.demo import mongod as embedded
 from support.prepared_command import PreparedCommand, can_start
@@ -46,15 +46,29 @@ def start(
 
 
 class Process:
-    """A running command of the relay, with stdout and stderr as one stream. `before` are words before the command."""
+    """A running command of the relay, with stdout and stderr as one stream, except for those whose descriptor is given.
+    `before` are words before the command."""
 
     def __init__(
-        self, *arguments: str, before: Sequence[str] = (), stdin: int | None = None, **given: str
+        self,
+        *arguments: str,
+        before: Sequence[str] = (),
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        **given: str,
     ) -> None:
         reads, writes = os.pipe()
         self.stdout = open(reads, "rb", buffering=0)  # noqa: SIM115 - open until the process has ended
         try:
-            started = start(arguments, stdout=writes, stderr=writes, stdin=stdin, before=before, given=given)
+            started = start(
+                arguments,
+                stdin=stdin,
+                stdout=writes if stdout is None else stdout,
+                stderr=writes if stderr is None else stderr,
+                before=before,
+                given=given,
+            )
         finally:
             os.close(writes)
         self.pid, self.poll, self.wait = started.pid, started.poll, started.wait
@@ -96,6 +110,7 @@ def started(
 
 def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the relay with only these settings, until it ends."""
+    encoding = given.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
     with (
         TemporaryFile() as out,
         TemporaryFile() as err,
@@ -106,7 +121,8 @@ def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.Comple
         finally:
             process.kill()
         printed = [
-            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (out, err)
+            os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(encoding)
+            for file in (out, err)
         ]
     return subprocess.CompletedProcess(arguments, code, *printed)
 
@@ -162,15 +178,16 @@ def wait_until_alive(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextmanager
-def unreadable_stderr(how: str) -> Iterator[list[str]]:
-    """Yield the words to put before a command, so that its standard error is closed, full, or a full pipe that is not
+def unreadable_stderr(how: str) -> Iterator[dict[str, Any]]:
+    """Yield the arguments with which the standard error of a `Process` is closed, full, or a full pipe that is not
     read."""
     if how == "closed":
-        yield ["sh", "-c", 'exec "$@" 2>&-', "sh"]
-    elif how == "full disk":
-        yield ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
+        yield {"before": ["sh", "-c", 'exec "$@" 2>&-', "sh"]}
     elif how == "all closed":
-        yield ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+        yield {"before": ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]}
+    elif how == "full disk":
+        with full_disk() as full:
+            yield {"stderr": full}
     else:
         reads, writes = os.pipe()
         try:
@@ -179,10 +196,28 @@ def unreadable_stderr(how: str) -> Iterator[list[str]]:
                 while True:
                     os.write(writes, b"x" * 4096)
             os.set_blocking(writes, True)
-            yield ["sh", "-c", f'exec "$@" 2>/proc/{os.getpid()}/fd/{writes}', "sh"]
+            yield {"stderr": writes}
         finally:
             os.close(reads)
             os.close(writes)
+
+
+@contextmanager
+def full_disk() -> Iterator[int]:
+    """Yield a descriptor to which nothing can be written, because no space is left."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        yield full.fileno()
+
+
+@contextmanager
+def pipe_without_reader() -> Iterator[int]:
+    """Yield a descriptor to which nothing can be written, because its reader has left."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        yield writes
+    finally:
+        os.close(writes)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import json
 import os
 import signal
@@ -36,11 +37,13 @@ MODULES += [f"cli.{name}" for name in ("tail.follow", "conformance.run", "demo.s
 MAX_REQUEST_BYTES = 1024 * 1024
 # What Python and the C library read when a process starts.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
+ENCODING, UNBUFFERED = "PYTHONIOENCODING", "PYTHONUNBUFFERED"  # change nothing but the standard streams
 
 
 def can_start(given: Mapping[str, str]) -> bool:
     """Return whether a command with these variables can be started here: none of them is read before `main`."""
-    return sys.platform == "linux" and not any(name.startswith(READ_AT_START) for name in given)
+    names = [name for name in given if name.startswith(READ_AT_START) and name not in (ENCODING, UNBUFFERED)]
+    return sys.platform == "linux" and not names
 
 
 class PreparedCommand:
@@ -168,6 +171,7 @@ def _become(request: list[object], standard: list[int]) -> NoReturn:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(directory)
+        _open_streams(environment.get(ENCODING, "utf-8"), bool(environment.get(UNBUFFERED)))
         sys.argv[:] = ["-c", *arguments]
         tempfile.tempdir = None  # as TMPDIR says
         for name, value in patches.items():
@@ -180,3 +184,20 @@ def _become(request: list[object], standard: list[int]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     os._exit(1)
+
+
+def _open_streams(encoding: str, unbuffered: bool) -> None:
+    """Make the streams of this process, as Python does when it starts."""
+    name, _, errors = encoding.partition(":")
+    for number, at_failure in ((1, errors or "strict"), (2, "backslashreplace")):
+        descriptor = io.FileIO(number, "w", closefd=False)
+        lines = not unbuffered and (number == 2 or descriptor.isatty())
+        stream = io.TextIOWrapper(
+            descriptor if unbuffered else io.BufferedWriter(descriptor),
+            encoding=name,
+            errors=at_failure,
+            newline="\n",
+            line_buffering=lines,
+            write_through=unbuffered,
+        )
+        setattr(sys, ("stdin", "stdout", "stderr")[number], stream)

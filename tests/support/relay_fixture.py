@@ -60,6 +60,30 @@ def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings
     return load(**given | overrides)
 
 
+def settings_to_serve(mongo_url: str, database: str) -> dict[str, str]:
+    """Return the settings with which `relay serve` starts, as an environment."""
+    return {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        # A client of a test reaches these only if nothing moves for a minute. No heartbeat is among its messages.
+        "RELAY_HANDSHAKE_TIMEOUT_MS": "60000",
+        "RELAY_AUTH_TIMEOUT_MS": "60000",
+        "RELAY_PING_TIMEOUT_MS": "60000",
+        "RELAY_STALL_TIMEOUT_MS": "60000",
+        "RELAY_HEARTBEAT_MS": "120000",
+    }
+
+
+WORKER_LIMITS = {
+    "RELAY_DRAIN_MS": "500",
+    "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
+    "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
+    "RELAY_MESSAGES_PER_SECOND": "1000",
+}
+
+
 def environment(**given: str) -> dict[str, str]:
     """The environment for a command of the relay: this process's own, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
