@@ -84,12 +84,15 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
     """
     binary = locate()
     port = free_port(port)
-    with interrupt_held():  # until the `Mongod` exists, which ends with this process
-        server, log = _begin(binary, port, data, extra_args)
+    server: Mongod | None = None
     try:
+        with interrupt_held():  # until the `Mongod` exists, which ends with this process
+            server, log = _begin(binary, port, data, extra_args)
         _initiate(server._process, port, log)
     except BaseException:
-        server.stop()
+        # Also after Ctrl-C in the block above: a second one might end the process before its exit functions are called.
+        if server is not None:
+            server.stop()
         raise
     return server
 
