@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -163,6 +164,9 @@ def _keep(request: list[object], descriptors: list[int]) -> NoReturn:
 
 def _become(request: list[object], standard: list[int]) -> NoReturn:
     """Run the command in this process, which has nothing of the server but its modules."""
+    from relay import metrics
+    from relay.__main__ import main
+
     try:
         arguments, environment, patches, directory = request
         for number, descriptor in enumerate(standard):
@@ -174,12 +178,11 @@ def _become(request: list[object], standard: list[int]) -> NoReturn:
         _open_streams(environment.get(ENCODING, "utf-8"), bool(environment.get(UNBUFFERED)))
         sys.argv[:] = ["-c", *arguments]
         tempfile.tempdir = None  # as TMPDIR says
+        metrics._STARTED_AT = time.time()
         for name, value in patches.items():
             module, _, constant = name.rpartition(".")
             setattr(import_module(module), constant, value)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        from relay.__main__ import main
-
         main()
     except BaseException:
         traceback.print_exc()
