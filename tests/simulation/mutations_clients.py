@@ -58,6 +58,7 @@ CLIENTS: dict[str, Mutation] = {
         "ended",
         _BROWSER,
         javascript=[(_JOINS, _SPLIT_CODES, '["too_many_tasks"]')],
+        seed=3,
     ),
     "16-polling-ends": Mutation(
         "16: one task that is a bad request ends a browser client that polls",
