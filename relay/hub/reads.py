@@ -228,6 +228,8 @@ class FairReads:
         """
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._ask())
+            # If all who ask have given up by the time it fails, the event loop would log its traceback.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._next)
 
     async def _ask(self) -> Timestamp:

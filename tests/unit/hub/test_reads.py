@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ class Database:
         self.questions = 0  # for the time
         self.answers = asyncio.Event()  # to these questions
         self.answers.set()
+        self.is_away = False  # no answer to any of these questions
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], **options: Any
@@ -64,6 +66,8 @@ class Database:
     async def now(self) -> Timestamp:
         self.questions += 1
         await self.answers.wait()
+        if self.is_away:
+            raise Unavailable("the question for the time failed")
         return S
 
 
@@ -253,6 +257,24 @@ async def test_all_that_ask_for_the_time_during_a_question_share_the_next_one(
     await asyncio.gather(first, *later)
 
     assert given.database.questions == 2
+
+
+async def test_a_question_for_the_time_that_fails_after_all_gave_up_logs_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: after an outage of the database, the log had a traceback of the driver."""
+    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", 0.0)
+    given = Given()
+    given.database.answers.clear()
+    given.database.is_away = True
+    await given.reads.catch_up()  # it gives up
+
+    given.database.answers.set()
+    await settled()
+    del given
+    gc.collect()  # the event loop logs it when nothing refers to the question any more
+
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("routed", "surely"), [(False, False), (False, True), (True, False)])
