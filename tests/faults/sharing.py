@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import redis
-from checker import JOINED, Watcher, Writer, watching, writing
-from fleet import LONG_S, Fleet, Instance, Mover, moving
+from checker import JOINED, LONG_S, Watcher, Writer, watching, writing
+from fleet import Fleet, Instance, Mover, moving
 from proxy import Proxy
 from pymongo import MongoClient
 from replicaset import ReplicaSet
@@ -121,16 +121,19 @@ def restorable(folder: Path) -> Iterator[Restorable]:
         server.stop()
 
 
+Fault = Callable[[Scene], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Row:
-    """A fault, and what has to be prepared for it.
+    """Faults that happen one after the other, and what has to be prepared for them.
 
     `patches` are values for constants of the relays' modules; they do not reach workers. `redis` makes the Redis and
     the URL for the relays, `mongo` a MongoDB of the row's own. With `cuttable`, there is a proxy between each relay and
-    MongoDB. `stay` clients stay at each relay. `reopened` says that every relay has to reopen the change stream.
+    MongoDB. `stay` clients stay at each relay. After the fault `reopens`, every relay has reopened the change stream.
     """
 
-    happens: Callable[[Scene], Awaitable[None]]
+    faults: Sequence[Fault]
     patches: Mapping[str, float] = field(default_factory=lambda: LEASE)
     settings: Mapping[str, str] = field(default_factory=dict)
     redis: Callable[[Path], tuple[Valkey, str]] = plain
@@ -139,12 +142,12 @@ class Row:
     cuttable: bool = False
     relays: int = 3
     stay: int = 1
-    reopened: bool = False
+    reopens: Fault | None = None
 
     @property
     def name(self) -> str:
-        name = self.happens.__name__
-        return name if self.redis is plain else f"{name}, {self.redis.__name__}"
+        names = ", ".join(fault.__name__ for fault in self.faults)
+        return names if self.redis is plain else f"{names}, {self.redis.__name__}"
 
 
 @asynccontextmanager
