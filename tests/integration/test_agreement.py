@@ -50,6 +50,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
     return mongo[database_name].create_collection("tasks", codec_options=RAW)
 
 
+@pytest.mark.timeout(600)  # for all examples together
 @settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(DOCUMENTS, mappings(), CLAIMS, WRITES)
 def test_lists_joins_and_polls_show_a_principal_equal_tasks(
@@ -220,6 +221,7 @@ TWICE = st.recursive(scalars(), twice, max_leaves=6)
 FIELDS_TWICE = st.lists(st.tuples(st.sampled_from(["x", "x", "y", "h"]), TWICE), min_size=1, max_size=5)
 
 
+@pytest.mark.timeout(600)  # for all examples together
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.lists(FIELDS_TWICE, min_size=1, max_size=5), mappings(), CLAIMS)
 def test_the_first_of_several_fields_with_one_name_decides_the_visibility(

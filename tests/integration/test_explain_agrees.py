@@ -37,6 +37,7 @@ def stored(mongo: Any, database_name: str) -> Any:
     return mongo[database_name].create_collection("tasks", codec_options=RAW)
 
 
+@pytest.mark.timeout(600)  # for all examples together
 @hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(DOCUMENTS, RULES, ROLES, st.lists(CLAIMS, min_size=1, max_size=2))
 def test_a_join_and_a_list_show_what_the_explanation_says(

@@ -120,6 +120,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
     return mongo[database_name].create_collection("tasks", codec_options=RAW)
 
 
+@pytest.mark.timeout(600)  # for all examples together
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(crowds())
 def test_an_id_of_any_type_is_found_by_its_usual_spelling_only(tasks: Any, crowd: Any) -> None:
