@@ -95,7 +95,10 @@ def lasting_relay(
     """A relay with two workers that serves all tests of a module, one after the other. A process of it that dies is
     always started again as after its first failure. In the end, it leaves no temporary file."""
     directory, temporary = tmp_path_factory.mktemp("relay"), tmp_path_factory.mktemp("temporary")
-    given = settings_to_serve(mongo_url, lasting_database) | {"TMPDIR": str(temporary)}
+    given = settings_to_serve(mongo_url, lasting_database) | {
+        "TMPDIR": str(temporary),
+        "RELAY_HEARTBEAT_MS": "120000",  # so that none is among the messages that a test compares
+    }
     # The second is for a relay of one process.
     patches = {"relay.workers.backoff.STEADY_S": 0.0, "relay.health.STALE_AFTER_S": SOON_S}
     running = workers(directory, patches=patches, **given | TWO_WORKERS | lasting_settings)
