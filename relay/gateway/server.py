@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from socket import socket
+from contextlib import contextmanager
 from ssl import SSLContext
 from typing import Any, cast
 
@@ -20,8 +18,6 @@ from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket.handshake import Handshake
 
 GRACE_S = 3  # how long the server waits for requests that are being answered when it is asked to stop
-TICK_S = 1.0  # between two changes of the header Date
-LOOK_S = 0.01  # between two looks at what is still being answered
 
 
 class Server(uvicorn.Server):
@@ -44,7 +40,6 @@ class Server(uvicorn.Server):
     ) -> None:
         # These caps are separate from those of `Admission`, which count a connection when it becomes a WebSocket or
         # sends a poll. Common caps would count every poll twice.
-        self._ending = asyncio.Event()
         self._caps = Caps.of(settings, connections, shared)
         self._tls, self._refusals = tls, refusals
         self._protocol = http_protocol(self._limits(settings))
@@ -59,42 +54,9 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_S,
             )
         )
-
-    @property
-    def should_exit(self) -> bool:
-        return self._ending.is_set()
-
-    @should_exit.setter
-    def should_exit(self, value: bool) -> None:
-        if value:
-            self._ending.set()
-
-    async def main_loop(self) -> None:
-        """Serve until `should_exit` is set. uvicorn's own loop looks ten times a second whether it is."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._ending.wait()
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Close all connections, once the requests on them are answered, but after GRACE_S at the latest. uvicorn's own
-        method waits at least a tenth of a second."""
-        for listening in (*self.servers, *(sockets or ())):
-            listening.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        try:
-            async with asyncio.timeout(GRACE_S):
-                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
-                    await asyncio.sleep(LOOK_S)
-                for server in self.servers:
-                    await server.wait_closed()
-        except TimeoutError:
-            for task in state.tasks:
-                task.cancel()
 
     def reload(self, settings: Settings) -> None:
         """Use the timeouts, caps and trusted proxies of these settings from now on, for all connections."""
