@@ -31,6 +31,8 @@ from relay.errors import StartupError
 READY_S = 30.0  # for mongod to become a writable primary
 STOP_S = 10.0  # between SIGTERM and SIGKILL
 POLL_S = 0.02
+# Change streams wait for the journal. The default of 100 ms would be most of the latency.
+JOURNAL_COMMIT_MS = 1
 ALREADY_INITIALISED = 23
 EXIT_NET_ERROR = 48  # the exit status of a mongod that cannot listen on its port
 
@@ -158,8 +160,7 @@ def spawn(
         *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
         *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
         "--nounixsocket",  # a mongod that is killed would leave its socket in /tmp
-        # Change streams wait for the journal. The default of 100 ms would be most of the latency.
-        *("--journalCommitInterval", "1"),
+        *("--journalCommitInterval", str(JOURNAL_COMMIT_MS)),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
         *extra_args,
     ]
