@@ -249,7 +249,8 @@ async def test_a_database_error_is_logged_in_one_line_and_loses_no_event(
             interrupted, away = (len(lines(caplog, phrase)) for phrase in AWAY)
             if interrupted != interruptions or resyncs not in resets:
                 wrong.append((commands, how, interrupted, resyncs))
-            if commands == ("find",) and away != (2 if resets == {0} else 0):
+            # On a busy machine, one of the two may hit a read for the list of a client, which is repeated in silence.
+            if commands == ("find",) and away not in ({1, 2} if resets == {0} else {0}):
                 wrong.append((commands, how, away))
             no_traceback(caplog)
     assert not wrong
