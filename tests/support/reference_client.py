@@ -92,7 +92,10 @@ class ReferenceClient:
                 assert len(self.timelines[task_id]) == data["next"]
                 self.positions[task_id] = (data["next"], data["head"])
                 self.summaries[task_id] = data["task"]
-                offered = self._offered.pop(frame.get("replyTo", ""), 0)
+                answered = frame.get("replyTo", "")
+                if answered in self._joins.get(task_id, ()):
+                    self.wanted.add(task_id)  # it was refused or revoked while this join was on its way
+                offered = self._offered.pop(answered, 0)
                 if offered:
                     SEEN["resumed" if data["from"] == offered else "begun again"] += 1
             case "task:event_added":
