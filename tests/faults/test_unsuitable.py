@@ -314,7 +314,9 @@ def greets(connection: socket.socket) -> None:
 
 def answers_at_random(connection: socket.socket) -> None:
     connection.recv(999)
-    connection.sendall(random.randbytes(2000))
+    # Not a length that may be right: the driver would wait for a message of that length, and call the server silent.
+    length = bytes([*random.randbytes(3), random.randrange(4, 256)])
+    connection.sendall(length + random.randbytes(2000))
     connection.recv(999)
 
 
