@@ -59,6 +59,7 @@ class Exam:
         self.answers = True  # are joins answered?
         self.heartbeat_ms = 25_000
         self.refusals: deque[Frame] = deque()  # errors for the next joins of the task
+        self.refused_at = 0.0  # when the last of these errors was sent
         self.blocked = False  # are WebSockets broken before they open?
         self.token = token(1)
         self.faults: dict[Fault, None] = {}
@@ -162,7 +163,7 @@ class Exam:
             return self.send(peer, frame(Kind.ERROR, error, id_))
         peer.asked += 1
         if self.refusals:
-            error = self.refusals.popleft()
+            error, self.refused_at = self.refusals.popleft(), self.clock()
             return self.send(peer, frame(Kind.ERROR, error | {"taskId": task}, id_))
         position = None if since is None or head is None else (since, head)
         if self.expected is not None and not peer.joins:
