@@ -65,7 +65,13 @@ class Child:
                 raise
         child = cls(process, on_ready, on_ended)
         notices = {"ready": child._note_ready, "refused": child._note_refused, "figures": child._note_figures}
-        child.channel = await Channel.over(ours, answers=answers, notices=notices)
+        try:
+            child.channel = await Channel.over(ours, answers=answers, notices=notices)
+        except BaseException:  # above all a cancellation: nobody else knows the process yet, and could end it
+            ours.close()
+            process.kill()
+            process.wait()
+            raise
         child._running = asyncio.create_task(child._run())
         return child
 
