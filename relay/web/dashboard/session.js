@@ -208,7 +208,7 @@ export class Session {
 /**
  * Whether two answers of the application certainly name different users, or one of them nobody. Of two tokens whose
  * users cannot be read here this is not certain. The relay then tells in its `welcome` who it is; taken for different
- * users, each renewal would reset the page, and two tabs would call each other for ever.
+ * users, each renewal would reset the page, and two tabs would reset each other without end.
  * @param {string | null} one
  * @param {string | null} other
  */
