@@ -6,7 +6,7 @@ import time
 
 import orjson
 import pytest
-from support.relay_fixture import SECRET, settings_for, token
+from support.relay_fixture import SECRET, settings_for
 
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
@@ -54,7 +54,7 @@ class Clocked:
             monotonic=lambda: self.monotonic,
         )
         self.session = Session(services, self, Opening())
-        self.session.authenticate(token("alice", ttl_s=ttl_s))
+        self.session.authenticate(self.token(ttl_s=ttl_s))
 
     def answer(self, frame: Frame) -> None:
         self.sent.append(frame.kind.value)
@@ -71,8 +71,12 @@ class Clocked:
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("no close is expected")
 
+    def token(self, *, ttl_s: float) -> str:
+        """Return a token that is issued now, by the clock of this session."""
+        return issue(SECRET, "HS256", {"sub": "alice"}, ttl_s=ttl_s, now=self.wall)
+
     def refresh(self, *, ttl_s: float) -> None:
-        fresh = issue(SECRET, "HS256", {"sub": "alice"}, ttl_s=ttl_s, now=self.wall)
+        fresh = self.token(ttl_s=ttl_s)
         self.session.receive(orjson.dumps({"type": "auth", "data": {"token": fresh}}).decode())
 
     def sent_after(self, *, wall_s: float, monotonic_s: float) -> list[str]:
