@@ -207,7 +207,7 @@ class Settings(BaseSettings):
     relay_known_tasks_max: Count = Field(100_000, ge=1)
     """Tasks to keep in memory. A task outside it is read from the database when it changes."""
     relay_max_text_length: Count = Field(1_000, ge=10)
-    """Characters of a string in a task's summary. The rest is cut."""
+    """Characters of a string in a task's summary. The rest is cut, of a traceback of Python its middle."""
     relay_max_event_bytes: Bytes = Field(65_536, ge=1024)
     """The largest event, as JSON. Of a larger one, only type, time and size are sent."""
 

@@ -11,6 +11,7 @@ from relay.tasks.needs import waits_for
 from relay.tasks.paths import Document, fields_of, first_present
 from relay.tasks.redact import CUT_MARGIN, Redactor
 from relay.tasks.scalars import bounded, moment, number, snake, text
+from relay.tasks.tracebacks import without_middle
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100
@@ -39,7 +40,8 @@ PARTS = (
 class Summaries:
     """Makes the summaries of one deployment's tasks, with the paths that its mapping names.
 
-    Strings in a summary are redacted, and then cut to at most `max_text` characters.
+    Strings in a summary are redacted, and then cut to at most `max_text` characters: at their end, or if an error is a
+    traceback of Python, in its middle.
     """
 
     def __init__(self, mapping: Mapping, redactor: Redactor, max_text: int) -> None:
@@ -109,8 +111,9 @@ class Summaries:
                 return moment(value)
             case "questions":
                 return self._questions(value)
-            case "error" if isinstance(value, dict):
-                return self._text(first_present((value,), ERROR_TEXTS))
+            case "error":
+                found = first_present((value,), ERROR_TEXTS) if isinstance(value, dict) else value
+                return self._error(found)
             case _:
                 return self._text(value)
 
@@ -120,6 +123,14 @@ class Summaries:
         if found is None:
             return None
         return self._redactor.beginning(bounded(found, self._max_text + CUT_MARGIN), self._max_text)
+
+    def _error(self, value: Any) -> str | None:
+        """Convert an error as `_text` does, but cut a traceback of Python in its middle, if its whole text is there to
+        be searched for secrets: what stands before the cut may be what shows that something after it is one."""
+        found = text(value)
+        if found is None or len(found) > self._max_text + CUT_MARGIN:
+            return self._text(found)
+        return without_middle(self._redactor.text(found), self._max_text)
 
     def _questions(self, value: Any) -> list[str] | None:
         """Return the first MAX_QUESTIONS questions, or a single one, as redacted strings; None if there are none."""

@@ -52,17 +52,25 @@ test("the time for a text grows with its length only", () => {
 
 test("what failed is the last line of a traceback of Python, unless that was cut off", () => {
   assert.equal(failureIn(PYTHON), "ValueError: no");
-  for (const error of [NODE, "no", "", "no:\n  a", `${PYTHON.slice(0, 70)}…`, "Traceback (most recent call last):"]) {
+  const first = "Traceback (most recent call last):";
+  assert.equal(failureIn(`${first}\n…\n    run()\nValueError: no`), "ValueError: no");
+  assert.equal(failureIn(`${first}\n…\nValueError: n…`), "ValueError: n…");
+  for (const error of [NODE, "no", "", "no:\n  a", `${PYTHON.slice(0, 70)}…`, first, `${first}\n…`]) {
     assert.equal(failureIn(error), "", error);
   }
 });
 
 test("an error that was cut is taken from the event that has all of it", () => {
+  const first = PYTHON.slice(0, PYTHON.indexOf("\n"));
   const cut = `${PYTHON.slice(0, 60)}…`;
   const events = (data) => [{ data: { message: "x" } }, { data }, null, { data: "y" }, { data: { error: "other" } }];
   for (const data of [PYTHON, { error: PYTHON }, { error: { message: PYTHON } }, { message: PYTHON }, { payload: { traceback: PYTHON } }]) {
-    assert.equal(wholeError(cut, events(data)).trim(), PYTHON.trim(), JSON.stringify(data));
+    for (const error of [cut, `${first}\n…\n    run()\nValueError: no`, `${first}\n…\nValueErr…`]) {
+      assert.equal(wholeError(error, events(data)).trim(), PYTHON.trim(), JSON.stringify([error, data]));
+    }
   }
+  const ofAnother = `${first}\n…\nKeyError: no`;
+  assert.equal(wholeError(ofAnother, events({ error: PYTHON })), ofAnother);
   for (const error of [cut, "no", "", "…x", PYTHON]) assert.equal(wholeError(error, events({ level: "error", message: "no" })), error);
   assert.equal(wholeError("no", events({ error: "no: and more" })), "no"); // it was not cut
 });

@@ -21,6 +21,7 @@ const ERROR_LEVELS = new Set(["error", "critical", "fatal"]);
 const PYTHON_TRACEBACK = "Traceback (most recent call last):";
 const TRACE_LINE = /^[ \t]+at \S.*(:\d+|\))\r?$|^goroutine \d+ \[/m;
 const LONG_TEXT_CHARACTERS = 240; // a longer text does not fit into its line
+const CUT_MIDDLE = "\n…\n"; // what the relay puts in place of the middle of a traceback
 const ERROR_EVENTS_MAX = 100; // an error is written with one of the last events
 const GLANCE_FIELDS = 4;
 const GLANCE_VALUE_CHARACTERS = 60;
@@ -162,21 +163,28 @@ function divided(content, isError) {
 export function failureIn(error) {
   const lines = error.trim().split("\n");
   const last = lines[lines.length - 1].trim();
-  return lines.length > 1 && lines[0].startsWith(PYTHON_TRACEBACK) && !last.endsWith("…") ? last : "";
+  const isThere = !last.endsWith("…") || (lines.includes("…") && last !== "…"); // the relay cuts a middle or an end
+  return lines.length > 1 && lines[0].startsWith(PYTHON_TRACEBACK) && isThere ? last : "";
 }
 
 /**
- * The whole error of a task. The relay cuts long texts of a summary and ends them with "…"; an event may have all of it.
+ * The whole error of a task. The relay cuts long texts of a summary and ends them with "…", or puts it in a line of its
+ * own in place of the middle of a traceback; an event may have all of it.
  * @param {string} error of a summary
  * @param {readonly ({data?: any} | null)[]} events of the task
  * @returns {string} the error as it is, where no event has more of it
  */
 export function wholeError(error, events) {
-  if (!error.endsWith("…")) return error;
-  const beginning = error.slice(0, -1);
+  const middle = error.indexOf(CUT_MIDDLE);
+  const isEndCut = error.endsWith("…");
+  if (middle < 0 && !isEndCut) return error;
+  const kept = isEndCut ? error.slice(0, -1) : error;
+  const beginning = middle < 0 ? kept : kept.slice(0, middle);
+  const ending = middle < 0 ? "" : kept.slice(middle + CUT_MIDDLE.length);
   for (const event of events.slice(-ERROR_EVENTS_MAX).reverse()) {
     const { text, block } = contentOf(event?.data, { isError: true });
-    const whole = [block, text, faultOf(event?.data)].find((each) => each.startsWith(beginning));
+    const whole = [block, text, faultOf(event?.data)]
+      .find((each) => each.startsWith(beginning) && each.includes(ending, beginning.length));
     if (whole !== undefined) return whole;
   }
   return error;

@@ -33,7 +33,8 @@ export function textsIn(data: any): string[];
  */
 export function failureIn(error: string): string;
 /**
- * The whole error of a task. The relay cuts long texts of a summary and ends them with "…"; an event may have all of it.
+ * The whole error of a task. The relay cuts long texts of a summary and ends them with "…", or puts it in a line of its
+ * own in place of the middle of a traceback; an event may have all of it.
  * @param {string} error of a summary
  * @param {readonly ({data?: any} | null)[]} events of the task
  * @returns {string} the error as it is, where no event has more of it
