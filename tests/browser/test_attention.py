@@ -93,10 +93,12 @@ def test_a_notification_names_the_task_and_what_it_asks_and_goes_when_that_is_do
     site.tasks.update_one({"title": "Mine"}, {"$set": {"reviewers": ["bob"]}})
     until(lambda: not notifying.evaluate(SHOWN)[1][3], "it is taken back")
     expect(notifying).to_have_title("Tasks")
-    # A failure of one's own counts too, and one of somebody else's does not.
-    site.tasks.update_many({}, {"$set": {"status": "failed", "error": "The disk is full"}})
+    # A failure of one's own counts too, and one of somebody else's does not. It says what failed.
+    frames = '  File "worker.py", line 7, in run\n    run()\n' * 40
+    error = f"Traceback (most recent call last):\n{frames}OSError: The disk is full\n"
+    site.tasks.update_many({}, {"$set": {"status": "failed", "error": error}})
     until(lambda: len(notifying.evaluate(SHOWN)) == 3, "the failure")
-    assert notifying.evaluate(SHOWN)[2] == ["Mine", "The disk is full", tag, True]
+    assert notifying.evaluate(SHOWN)[2] == ["Mine", "OSError: The disk is full", tag, True]
     assert notifying.evaluate("badges").pop() == 1
     # Who looks at the page has seen it.
     notifying.evaluate(SHOW)

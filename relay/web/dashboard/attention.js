@@ -2,7 +2,7 @@
 // What came to need the reader, or failed for them, while they looked at no tab of the page: counted in the title and
 // on the app's icon, and notified if the reader has switched that on.
 
-import { sectionOf, stageOf, visible, waitsForMe } from "../view/index.js";
+import { failureIn, sectionOf, stageOf, visible, waitsForMe } from "../view/index.js";
 import { find } from "./dom.js";
 import { say } from "./language.js";
 import { memory } from "./memory.js";
@@ -212,7 +212,7 @@ function asksOf(task, me) {
  */
 function bodyOf(task) {
   const { stage } = stageOf(task);
-  if (stage === "failed") return task.error ? cut(task.error) : say("notify.failed");
+  if (stage === "failed") return task.error ? cut(failureIn(task.error) || task.error) : say("notify.failed");
   const [question] = task.questions ?? [];
   if (stage === "questions" && question) return cut(question);
   if (stage === "questions") return say("notify.questions");
