@@ -53,19 +53,20 @@ class Opening:
         self._tail = tail
         self._reader = reader
 
-    async def once(self, *, wait_ms: int = FIRST_MS) -> Timestamp:
+    async def once(self, *, wait_ms: int = FIRST_MS, again_ms: int = 0) -> Timestamp:
         """Open the tail, and return the position (a cluster time) at which the change stream starts.
 
-        `wait_ms` is how long the driver may look for a server. Raises StartupError if the database or its configuration
+        `wait_ms` is how long the driver may look for a server, and `again_ms`, if given, how long it may look again if
+        no answer came in time. Raises StartupError if the database or its configuration
         cannot work, Unavailable if the failure may be temporary. Both carry a sentence for the operator.
         """
-        await self.examine(wait_ms=wait_ms)
+        await self.examine(wait_ms=wait_ms, again_ms=again_ms)
         return await self._tail.open()
 
-    async def examine(self, *, wait_ms: int = FIRST_MS) -> None:
-        """Check that the relay can reach the database and read the collection. `wait_ms` and what it raises are as in
+    async def examine(self, *, wait_ms: int = FIRST_MS, again_ms: int = 0) -> None:
+        """Check that the relay can reach the database and read the collection. The times and what it raises are as in
         `once`."""
-        found = await reach(self._settings, self._client, wait_ms=wait_ms)
+        found = await reach(self._settings, self._client, wait_ms=wait_ms, again_ms=again_ms)
         if isinstance(found, Diagnosis):
             raise found.error
         try:

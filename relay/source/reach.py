@@ -40,6 +40,7 @@ from relay.source.interview import SILENT, Answer, interview, listed, reason_of,
 from relay.source.reader import Reader
 
 FIRST_MS = 1_500  # how long the driver may look for a primary, at the first attempt
+AGAIN_MS = 2_500  # the same at the second attempt of a command that does not go on trying
 ANSWER_MS = 5_000  # maxTimeMS of a command
 
 # Mechanisms that authenticate without a password.
@@ -47,13 +48,21 @@ _WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI")
 
 
 async def reach(
-    settings: Settings, client: AsyncMongoClient[Any], *, wait_ms: int = FIRST_MS
+    settings: Settings, client: AsyncMongoClient[Any], *, wait_ms: int = FIRST_MS, again_ms: int = 0
 ) -> Hello | Diagnosis:
     """Return the `hello` reply of the server that `client` finds, or a Diagnosis of why there is none that it can use.
 
-    The client looks for a server for at most `wait_ms`, and continues to look between two calls of this function.
-    Raises StartupError if `RELAY_MONGO_URL` cannot be used.
+    The client looks for a server for at most `wait_ms`, and continues to look between two calls of this function. If no
+    answer came in time and `again_ms` is given, it looks once more for at most that time. Raises StartupError if
+    `RELAY_MONGO_URL` cannot be used.
     """
+    found = await _look(settings, client, wait_ms)
+    if again_ms and isinstance(found, Diagnosis) and _is_silence(found):
+        found = await _look(settings, client, again_ms)
+    return found
+
+
+async def _look(settings: Settings, client: AsyncMongoClient[Any], wait_ms: int) -> Hello | Diagnosis:
     address = address_of(settings)
     seen = await interview(address, seeds_of(address))
     early = _proved(address, client, seen)
@@ -254,6 +263,14 @@ async def _why(
             lasting=False,
         )
     mode = address.options.get("readPreference", "primary")
+    primary = next((host for host, hello in hellos.items() if hello.get("isWritablePrimary")), None)
+    if primary is not None and mode != "secondary" and not address.tags:
+        return Diagnosis(
+            "reachable",
+            f"the primary {primary} {SILENT}",
+            "try again when it is calm",
+            lasting=False,
+        )
     what = "takes part as its primary" if mode == "primary" else f"fits readPreference={mode}"
     also = " and compare its members with the tags in the URL" if address.tags else ""
     return Diagnosis(
@@ -299,7 +316,7 @@ def _of_configuration(address: Address, said: str) -> Diagnosis:
     )
 
 
-def is_silence(diagnosis: Diagnosis) -> bool:
+def _is_silence(diagnosis: Diagnosis) -> bool:
     """Return whether this Diagnosis says only that no answer came before a timeout.
 
     Over a slow network, a longer wait may help then.

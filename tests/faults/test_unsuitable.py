@@ -22,12 +22,13 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from replicaset import Node, ReplicaSet
 from support.certificates import Authority
-from support.command_findings import roomy, sentences_about
+from support.command_findings import ROOM_MS, roomy, sentences_about
 from support.relay_fixture import settings_for
 
 from relay.app import Relay
 from relay.cli.demo import mongod as embedded
 from relay.source.client import client_of
+from relay.source.diagnosis import Diagnosis
 from relay.source.reach import reach
 
 PERMANENT, TEMPORARY = True, False
@@ -421,6 +422,40 @@ async def test_a_server_whose_later_answers_are_invalid_bson_is_reported(replica
         cast(Any, client).admin = Admin()
         found = await reach(settings, client)
     assert "MongoDB does not answer (InvalidBSON)" in str(found)
+
+
+class SlowAdmin:
+    """Answers the first command never, and later ones at once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def command(self, *_: object, **__: object) -> dict[str, Any]:
+        self.asked += 1
+        if self.asked == 1:
+            await asyncio.Event().wait()
+        return {"setName": "rs0", "isWritablePrimary": True, "maxWireVersion": 25}
+
+
+async def test_a_primary_that_is_too_slow_is_not_said_to_be_none(replica_set: ReplicaSet) -> None:
+    """Regression: a command on a busy machine said that no member of the replica set takes part as its primary."""
+    settings = settings_for(url_of(replica_set.primary(), "replicaSet=rs0"), "app")
+    with roomy():
+        async with client_of(settings) as client:
+            cast(Any, client).admin = SlowAdmin()
+            found = await reach(settings, client, wait_ms=BRIEF_MS)
+    assert str(found).startswith(f"The primary {replica_set.primary().host} does not answer in time: ")
+    assert isinstance(found, Diagnosis)
+    assert not found.lasting
+
+
+async def test_a_command_asks_a_slow_server_again(replica_set: ReplicaSet) -> None:
+    settings = settings_for(url_of(replica_set.primary(), "replicaSet=rs0"), "app")
+    with roomy():
+        async with client_of(settings) as client:
+            cast(Any, client).admin = admin = SlowAdmin()
+            assert isinstance(await reach(settings, client, wait_ms=BRIEF_MS, again_ms=ROOM_MS), dict)
+    assert admin.asked == 2
 
 
 def test_a_password_with_characters_that_mongodb_forbids_is_reported(replica_set: ReplicaSet) -> None:

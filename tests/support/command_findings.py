@@ -46,7 +46,8 @@ def roomy(*, ask_ms: int = ROOM_MS, primary_ms: int = ROOM_MS) -> Iterator[None]
         for function in (Opening.once, reach):
             defaults = function.__kwdefaults__ or {}
             stack.enter_context(patch.dict(defaults, wait_ms=primary_ms))
-        stack.enter_context(patch.object(reachable, "PATIENT_MS", primary_ms))
+        for command in (reachable, direct):
+            stack.enter_context(patch.object(command, "AGAIN_MS", primary_ms))
         stack.enter_context(patch.object(run, "TOPIC_S", 4 * ROOM_MS / 1000))
         yield
 

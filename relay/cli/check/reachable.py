@@ -7,17 +7,13 @@ import time
 from relay.cli.check.examination import Examination, problem
 from relay.cli.check.report import Finding
 from relay.source.diagnosis import Diagnosis
-from relay.source.reach import is_silence, reach
-
-PATIENT_MS = 2_500  # for a server that may only be slow
+from relay.source.reach import AGAIN_MS, reach
 
 
 async def ask(examination: Examination) -> None:
     """Ask a server for its answer to `hello`, which later topics need, and measure how long it takes."""
     settings, client = examination.settings, examination.pipeline.client
-    found = await reach(settings, client)
-    if isinstance(found, Diagnosis) and is_silence(found):
-        found = await reach(settings, client, wait_ms=PATIENT_MS)
+    found = await reach(settings, client, again_ms=AGAIN_MS)
     if isinstance(found, Diagnosis):
         examination.add(problem(found))
         return

@@ -27,7 +27,7 @@ from relay.pipeline import Pipeline, mapping_of
 from relay.source.change import key_of
 from relay.source.client import hosts_of
 from relay.source.identity import among
-from relay.source.reach import kinds_of
+from relay.source.reach import AGAIN_MS, kinds_of
 from relay.tasks.ids import values_of
 from relay.tasks.needs import is_one_of
 from relay.tasks.task_ids import candidate_ids, wire_id
@@ -72,7 +72,7 @@ async def explain(settings: Settings, asked: Asked) -> Explanation:
         found, hint = None, ""
         if user.principal is not None:
             try:
-                await pipeline.opening.examine()
+                await pipeline.opening.examine(again_ms=AGAIN_MS)
                 found = await _found(pipeline, asked.task_id, user.principal)
                 hint = "" if found is not None else await _hint(pipeline, settings, asked.task_id)
             except (SourceError, PyMongoError) as failure:

@@ -28,6 +28,7 @@ from relay.pipeline import Pipeline, mapping_of
 from relay.source.change import key_of
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.identity import among
+from relay.source.reach import AGAIN_MS
 from relay.source.reader import Reader
 from relay.tasks.step import Step
 from relay.tasks.task import Task
@@ -71,7 +72,7 @@ async def run(
             keys = pipeline.audience.keys_for(user)
         journal = Journal(pipeline.translator, interrupted, wanted, keys, out, err, now)
         try:
-            position = await pipeline.opening.once()
+            position = await pipeline.opening.once(again_ms=AGAIN_MS)
         except Unavailable as failure:
             say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
             return EXIT_REFUSED
