@@ -7,8 +7,6 @@ from typing import Any
 from playwright.sync_api import expect
 from support.relay_fixture import token
 
-SOON_MS = 15_000  # usually milliseconds; the bound is for a busy machine
-
 BLOCKED = """
     const Real = WebSocket;
     let blocked = true;
@@ -27,8 +25,6 @@ BLOCKED = """
 
 def test_the_page_shows_everything_over_polls_until_a_websocket_opens(site: Any) -> None:
     page = site.page
-    page.set_default_timeout(SOON_MS)
-    expect.set_options(timeout=SOON_MS)
     page.add_init_script(BLOCKED)
     task_id = str(
         site.tasks.insert_one({"title": "Over polls", "createdBy": "alice", "events": [1]}).inserted_id
