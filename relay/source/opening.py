@@ -57,8 +57,8 @@ class Opening:
         """Open the tail, and return the position (a cluster time) at which the change stream starts.
 
         `wait_ms` is how long the driver may look for a server, and `again_ms`, if given, how long it may look again if
-        no answer came in time. Raises StartupError if the database or its configuration
-        cannot work, Unavailable if the failure may be temporary. Both carry a sentence for the operator.
+        no answer came in time. Raises StartupError if the database or its configuration cannot work, Unavailable if the
+        failure may be temporary. Both carry a sentence for the operator.
         """
         await self.examine(wait_ms=wait_ms, again_ms=again_ms)
         return await self._tail.open()

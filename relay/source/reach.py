@@ -263,12 +263,13 @@ async def _why(
             lasting=False,
         )
     mode = address.options.get("readPreference", "primary")
-    primary = next((host for host, hello in hellos.items() if hello.get("isWritablePrimary")), None)
-    if primary is not None and mode != "secondary" and not address.tags:
+    # The driver asks a member by the name that it gives itself, which the URL need not have.
+    primaries = [hello.get("me", host) for host, hello in hellos.items() if hello.get("isWritablePrimary")]
+    if primaries and mode != "secondary" and not address.tags:
         return Diagnosis(
             "reachable",
-            f"the primary {primary} {SILENT}",
-            "try again when it is calm",
+            f"the primary {printable(str(primaries[0]))} {SILENT}",
+            "try again when it is calm, or look whether that name is known where the relay runs",
             lasting=False,
         )
     what = "takes part as its primary" if mode == "primary" else f"fits readPreference={mode}"
