@@ -175,12 +175,10 @@ export function failureIn(error) {
  * @returns {string} the error as it is, where no event has more of it
  */
 export function wholeError(error, events) {
-  const middle = error.indexOf(CUT_MIDDLE);
-  const isEndCut = error.endsWith("…");
-  if (middle < 0 && !isEndCut) return error;
-  const kept = isEndCut ? error.slice(0, -1) : error;
-  const beginning = middle < 0 ? kept : kept.slice(0, middle);
-  const ending = middle < 0 ? "" : kept.slice(middle + CUT_MIDDLE.length);
+  const kept = error.endsWith("…") ? error.slice(0, -1) : error;
+  const [beginning, ...rest] = kept.split(CUT_MIDDLE);
+  if (kept === error && rest.length === 0) return error;
+  const ending = rest.join(CUT_MIDDLE);
   for (const event of events.slice(-ERROR_EVENTS_MAX).reverse()) {
     const { text, block } = contentOf(event?.data, { isError: true });
     const whole = [block, text, faultOf(event?.data)]
