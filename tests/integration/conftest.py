@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +16,8 @@ from pymongo import MongoClient
 from support.relay_fixture import SOON_S, WORKER_LIMITS, settings_for, settings_to_serve
 from support.worker_processes import Workers, samples, until, workers
 
-from relay import health, pipeline
+from relay import app, health, pipeline
+from relay.gateway.services import Services
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +41,14 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
     """A function that makes the settings of a relay for this test: `with_(relay_port=80)`."""
     return lambda **given: settings_for(mongo_url, database_name, **given)
+
+
+@pytest.fixture
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock of sessions and polls stand still, so that a rate limit does not permit more while a test of it
+    takes seconds on a busy machine."""
+    now = time.monotonic()
+    monkeypatch.setattr(app, "Services", partial(Services, monotonic=lambda: now))
 
 
 @pytest.fixture

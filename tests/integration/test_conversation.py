@@ -177,6 +177,7 @@ async def test_a_binary_frame_and_one_that_is_too_long_close_the_connection(sett
             assert (await closing(client.socket))[0] == 1009
 
 
+@pytest.mark.usefixtures("standing_clock")
 async def test_too_many_tasks_and_too_many_requests_are_refused_with_their_reason(
     mongo_url: str, database_name: str
 ) -> None:

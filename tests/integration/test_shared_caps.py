@@ -65,6 +65,7 @@ async def test_an_http_connection_above_a_cap_of_both_is_closed_until_one_of_the
         assert (await get(f"{other.url}/healthz"))[0] == 200
 
 
+@pytest.mark.usefixtures("standing_clock")
 async def test_the_rate_of_polls_is_that_of_a_user_on_both(two: Callable[..., Any]) -> None:
     body = {"tasks": [{"taskId": "nothing"}]}
     async with two(relay_messages_per_second=1) as (one, other):
@@ -80,6 +81,7 @@ async def test_the_rate_of_polls_is_that_of_a_user_on_both(two: Callable[..., An
         assert (await post(other, body, sub="carol")).body["data"]["retryAfterMs"] > 1000
 
 
+@pytest.mark.usefixtures("standing_clock")
 async def test_the_connections_of_a_user_share_its_rate_on_both(two: Callable[..., Any]) -> None:
     async with (
         two(relay_messages_per_second=1) as (one, other),
