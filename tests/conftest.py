@@ -30,6 +30,7 @@ settings.load_profile("relay")
 
 # At 1 ms a server takes 5 % of a core while nothing happens, and tests run up to ten at once. At 10 ms it is 2 %.
 embedded.JOURNAL_COMMIT_MS = 10
+embedded.READY_S = 120.0  # on a busy machine
 
 
 # What is ignored here would be ignored by every process that a test starts: SIGHUP if these tests were started by

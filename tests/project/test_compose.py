@@ -286,6 +286,7 @@ def probed(default_port: str, **given: str) -> int:
     text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", "")
     (command,) = re.findall(r"^HEALTHCHECK .*? CMD +(.*)$", text, re.MULTILINE)
     command = command.replace("python ", f"{sys.executable} ").replace("8080", default_port)
+    command = command.replace("timeout=2", "timeout=30")  # on a busy machine
     dead = "http://127.0.0.1:9"  # the discard port: nobody is there
     proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), dead)
     ended = subprocess.run(

@@ -56,7 +56,6 @@ class Checkout:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
         )
 
     def installs(self) -> list[str]:
@@ -284,7 +283,6 @@ def test_a_skipped_test_fails_the_run_under_ci_only(tmp_path: Path, ci: str, cod
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert ran.returncode == code, ran.stdout
     assert "there is no browser" in ran.stdout

@@ -42,7 +42,7 @@ def test_the_lines_for_javascript_pass_in_node(node: str, tmp_path: Path) -> Non
 
 def test_the_example_in_react_passes_its_tests_and_has_the_lines_of_the_guide(node: str) -> None:
     vitest = node_packages(EXAMPLE) / "vitest" / "vitest.mjs"
-    assert "5 passed" in run(node, vitest, "run", "--no-color", cwd=EXAMPLE)
+    assert "5 passed" in run(node, vitest, "run", "--no-color", "--testTimeout=60000", cwd=EXAMPLE)
     (lines,) = blocks(GUIDE, "jsx")
     assert lines in (EXAMPLE / "src" / "App.test.jsx").read_text("utf-8")
 

@@ -60,7 +60,7 @@ class Node:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
-        process.wait(5)
+        process.wait()
         process.stdout.close()
         self._folder.cleanup()
 

@@ -20,7 +20,7 @@ from relay.errors import Refused, StartupError
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PUBLIC = ["RS256", "ES256"]
-CLAIMS = {"sub": "a", "exp": int(time.time()) + 3600}
+CLAIMS = {"sub": "a", "exp": int(time.time()) + 86_400}
 SOON_S = 30.0
 
 

@@ -857,6 +857,7 @@ async def test_leaving_the_context_leaves_no_task_and_no_connection() -> None:
 
 async def test_unread_messages_do_not_delay_the_closing_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "QUEUE_MAX_ITEMS", 2)
+    monkeypatch.setattr(reconnector_module, "CLOSE_TIMEOUT_S", 30.0)
     async with FakeRelay() as relay:
         async with client_of(relay, FakeTime()) as client:
             await until(client, Connected)

@@ -162,8 +162,8 @@ def test_what_waits_for_all_connections_is_known_after_a_tick() -> None:
 async def test_the_delay_of_each_tick_is_noted() -> None:
     noted: asyncio.Queue[float] = asyncio.Queue()
     running = asyncio.create_task(Timers(TIMEOUTS, MAX_BYTES, note_delay=noted.put_nowait).run())
-    asyncio.get_running_loop().call_later(TICK_S / 2, time.sleep, TICK_S)
-    assert await noted.get() > TICK_S / 2 - 0.01
+    asyncio.get_running_loop().call_later(TICK_S / 2, time.sleep, 3 * TICK_S)
+    assert await noted.get() > TICK_S
     assert await noted.get() >= 0
     running.cancel()
     with suppress(asyncio.CancelledError):

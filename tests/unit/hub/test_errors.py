@@ -248,7 +248,7 @@ async def test_a_list_update_that_cannot_be_sent_when_it_is_due_keeps_no_list_be
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     writes = [[("fields", task, status, "alice") for task in ("t0", "t1")] for status in ("merged", "failed")]
-    async with running_hub([insert("t0"), insert("t1")], *writes, list_interval_s=0.05) as fixture:
+    async with running_hub([insert("t0"), insert("t1")], *writes, list_interval_s=1.0) as fixture:
         fixture.write()
         receiver = Receiver()
         fixture.hub.join_list(fixture.listener(receiver=receiver), 100, "1")

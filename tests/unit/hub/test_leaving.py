@@ -190,6 +190,7 @@ async def test_callers_that_give_up_waiting_for_a_position_do_not_add_up_while_i
     assert not position._waiting
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_task_that_somebody_without_rights_asks_for_all_the_time_is_shown_to_one_with_rights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

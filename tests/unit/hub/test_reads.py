@@ -166,6 +166,7 @@ async def test_a_reading_that_is_wanted_again_while_it_ends_is_read_again() -> N
     assert document["_id"] == "t"
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_position_that_cannot_be_read_is_left_for_a_later_one() -> None:
     given, reading = Given(), Wanted()
     given.database.outcomes.append(PositionLost("too old"))
@@ -240,12 +241,8 @@ async def test_a_read_whose_reading_was_moved_meanwhile_is_repeated() -> None:
     assert [position for position, _ in given.database.asked] == [S, LATER]
 
 
-async def test_all_that_ask_for_the_time_during_a_question_share_the_next_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "relay.hub.reads.CATCH_UP_S", 30.0
-    )  # on a busy machine nobody may give up before the answer
+@pytest.mark.usefixtures("unhurried")
+async def test_all_that_ask_for_the_time_during_a_question_share_the_next_one() -> None:
     given = Given()
     given.database.answers.clear()
     first = asyncio.ensure_future(given.reads.catch_up())
@@ -600,6 +597,7 @@ async def read_list(given: Given, sub: str) -> Any:
     return await given.lists.pages(reading)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_two_lists_that_lack_the_same_tasks_read_them_once() -> None:
     given, gate = Given(row("t"), row("u")), asyncio.Event()
     given.database.outcomes += [None, gate]  # the keys of the first list, and its tasks
@@ -612,6 +610,7 @@ async def test_two_lists_that_lack_the_same_tasks_read_them_once() -> None:
     assert sum("_id" in filter for _, filter in given.database.asked) == 1
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_list_reads_by_itself_what_another_one_could_not_read() -> None:
     given, gate = Given(row("t")), asyncio.Event()
     given.database.outcomes += [None, gate]  # the keys of the first list, and its tasks
@@ -653,6 +652,7 @@ async def test_a_task_that_cannot_be_summarised_is_left_out_and_not_read_again(
     assert sum("_id" in filter for _, filter in given.database.asked) == 1
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_list_whose_position_is_lost_while_its_summaries_are_read_is_read_at_a_later_one() -> None:
     given = Given(row("t"))
     given.database.outcomes += [None, PositionLost("gone")]
