@@ -97,7 +97,6 @@ async def once(*, data: Path | None) -> int:
     """Write one task from its creation to its merge, print every message about it, and return the exit code: 1 if a
     message is missing."""
     async with _stage(port=0, data=data) as (stage, ended):
-        playing = asyncio.create_task(asyncio.to_thread(_one_life, stage.mongo_url, stage.database))
         listening = asyncio.create_task(_listen(stage))
         try:
             async with asyncio.timeout(ONCE_TIMEOUT_S):
@@ -109,7 +108,6 @@ async def once(*, data: Path | None) -> int:
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
-            await playing
     if listening.cancelled():
         return 0  # a signal ended it
     missing = [kind.value for kind in ONE_LIFE if kind not in listening.result()]
@@ -119,30 +117,39 @@ async def once(*, data: Path | None) -> int:
 
 
 async def _listen(stage: _Stage) -> set[str]:
-    """Print messages until the task is merged. Return the types of those that came."""
+    """Have one task written, and print messages until it is merged. Return the types of those that came."""
     owner = USERS[0]
     renderer = Renderer(color=sys.stdout.isatty())
     seen: set[str] = set()
     task_id: str | None = None
-    async with Client(stage.relay.url, stage.token(owner)) as client:
-        client.join_dashboard()
-        async for item in client:
-            if not isinstance(item, Message):
-                continue
-            for line in renderer.lines(item):
-                typer.echo(line)
-            seen.add(item.type)
-            if item.type == Kind.CREATED and task_id is None:
-                task_id = item.data["taskId"]
-                client.join_task(item.data["taskId"])
-            # The update of the list is the last message about a change.
-            if (
-                item.type == Kind.LIST_UPDATED
-                and item.data["taskId"] == task_id
-                and Kind.PR_MERGED in seen
-                and item.data.get("status") == "merged"
-            ):
-                break
+    playing: asyncio.Task[None] | None = None
+    try:
+        async with Client(stage.relay.url, stage.token(owner)) as client:
+            client.join_dashboard()
+            async for item in client:
+                if not isinstance(item, Message):
+                    continue
+                for line in renderer.lines(item):
+                    typer.echo(line)
+                seen.add(item.type)
+                # A task that is written before the list was read is in the list, and no message says that it is new.
+                if item.type == Kind.DASHBOARD_STATE and playing is None:
+                    life = asyncio.to_thread(_one_life, stage.mongo_url, stage.database)
+                    playing = asyncio.create_task(life)
+                if item.type == Kind.CREATED and task_id is None:
+                    task_id = item.data["taskId"]
+                    client.join_task(item.data["taskId"])
+                # The update of the list is the last message about a change.
+                if (
+                    item.type == Kind.LIST_UPDATED
+                    and item.data["taskId"] == task_id
+                    and Kind.PR_MERGED in seen
+                    and item.data.get("status") == "merged"
+                ):
+                    break
+    finally:
+        if playing is not None:
+            await playing
     return seen
 
 
