@@ -36,6 +36,11 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "TIMEOUT_S", SOON_S)  # on a busy machine
+
+
 # When keys are fetched: the test sets the time and the responses.
 
 
@@ -317,11 +322,8 @@ async def test_a_document_is_fetched_regardless_of_its_content_type() -> None:
         (lambda request: None, "without sending a response"),
     ],
 )
-async def test_a_misbehaving_server_costs_bounded_memory(
-    monkeypatch: pytest.MonkeyPatch, handle: Handle, says: str
-) -> None:
+async def test_a_misbehaving_server_costs_bounded_memory(handle: Handle, says: str) -> None:
     """S10, F52: redirects, errors, 100 MB, garbage."""
-    monkeypatch.setattr(fetching, "TIMEOUT_S", SOON_S)
     with serving(handle) as url, pytest.raises(FetchFailed, match=says):
         await fetch(url)
 

@@ -19,9 +19,10 @@ from relay.auth.shared_counts import SharedCounts, WorkerCounts
 ROOT = Path(__file__).parents[3]
 PROCESSES, CAP = 4, 5
 
-# Usage: <descriptor> <slot> <cap> <number of attempts> <number of connections>. Waits for a line before the attempts and
-# before the end. If it must end a number of connections, it goes on until it has, and then ends all that are open. Prints
-# two times for each connection that it ended, which was open at least from the one to the other, and how many are open.
+# Usage: <descriptor> <slot> <cap> <number of attempts> <number of connections>. Waits for a line before the attempts
+# and before the end. If it must end a number of connections, it goes on until it has, and then ends all that are open.
+# Prints two times for each connection that it ended, which was open at least from the one to the other, and how many
+# are open.
 WORKER = """
 import json, random, sys, time
 
@@ -98,7 +99,8 @@ def of_address(worker: WorkerCounts, address: str = "one address") -> int:
 def test_the_cap_holds_over_four_processes_that_count_at_once(counts: SharedCounts) -> None:
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(Process(counts, slot, attempts=20_000, to_end=200)) for slot in range(PROCESSES)
+            stack.enter_context(Process(counts, slot, attempts=20_000, to_end=200))
+            for slot in range(PROCESSES)
         ]
         for process in processes:
             process.wait_until_ready()
