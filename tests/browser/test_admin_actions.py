@@ -66,7 +66,13 @@ def test_a_disconnected_user_who_polls_sees_it_too(page: Page, site: Site) -> No
     expect(connection(alice, "polling")).to_be_visible()
     open_admin(page, site)
     expect(rows(page, "alice").first.locator("[data-column=transport]")).to_have_text("poll")
-    disconnect(page, "alice")
+
+    def is_disconnected() -> bool:
+        with page.expect_response("**/users/alice") as answer:
+            disconnect(page, "alice")
+        return bool(answer.value.json()["disconnected"])
+
+    until(is_disconnected, "she is disconnected, though she has no connection between two polls")
     expect(page.locator("#result")).to_contain_text("alice is disconnected")
     expect(alice.locator("#banner p")).to_have_text("An administrator disconnected you.")
     alice.get_by_role("button", name="Reconnect").click()

@@ -11,6 +11,8 @@ import pytest
 from dashboard import SOON_MS, connection, detail, row, try_now, until, write_task
 from office import REFUSING, Office, noted, working_office
 from playwright.sync_api import Page, expect
+from support import office_application
+from support.browser_site import EXPIRES_IN_S
 from support.office_application import Application, Mode, running_application
 from support.relay_fixture import token
 from test_attention import HIDE, SHOW
@@ -162,18 +164,19 @@ def test_an_application_that_has_no_token_for_a_while_signs_nobody_out(
     assert "sign-in" not in noted(office.page)
 
 
-# The page waits 15 s for an answer. Here it waits half a second.
+# The page waits 15 s for an answer. Here it waits half a second, until a test tells the tab to be patient.
 IMPATIENT = """(() => {
   const [timeout, later] = [AbortSignal.timeout.bind(AbortSignal), window.setTimeout];
-  const shorter = (ms) => (ms === 15_000 ? 500 : ms);
+  const shorter = (ms) => (ms === 15_000 && window.name !== "patient" ? 500 : ms);
   AbortSignal.timeout = (ms) => timeout(shorter(ms));
   window.setTimeout = (call, ms, ...rest) => later(call, shorter(ms), ...rest);
 })()"""
 
 
 def test_an_application_that_gives_no_answer_in_time_or_nonsense_signs_nobody_out(
-    office: Office, site: Any
+    office: Office, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(office_application, "LATE_S", 20)
     task_id = write_task(site)
     office.page.add_init_script(IMPATIENT)
     office.sign_in()
@@ -190,6 +193,7 @@ def test_an_application_that_gives_no_answer_in_time_or_nonsense_signs_nobody_ou
         expect(notice).to_contain_text(unanswered)
         expect(notice.locator(".sign-in")).to_be_hidden()
     # A redirect is a sign-in page, to which the reader is led.
+    office.page.evaluate("() => void (window.name = 'patient')")
     office.app.mode = "redirect"
     try_now(office.page)
     expect(connection(office.page, "offline")).to_have_text("Signed out")
@@ -209,10 +213,12 @@ def test_an_answer_that_is_no_sign_in_signs_out(office: Office, mode: Mode) -> N
 def test_a_sign_in_link_counts_in_its_tab_until_it_ends(office: Office, site: Any) -> None:
     of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
     office.sign_in("bob")
-    office.page.goto(f"{office.url}#token={token('alice', ttl_s=20)}")
+    office.page.goto(f"{office.url}#token={token('alice')}")
     expect(row(office.page, of_alice)).to_be_visible()
     office.page.reload()
     expect(row(office.page, of_alice)).to_be_visible()
+    # When it ends, the user of the application is there.
+    office.page.goto(f"{office.url}#token={token('alice', ttl_s=EXPIRES_IN_S)}")
     expect(row(office.page, of_bob)).to_be_visible()
     assert row(office.page, of_alice).count() == 0
 
@@ -221,7 +227,7 @@ def test_a_sign_in_link_is_renewed_by_the_application_for_the_same_user(office: 
     task_id = write_task(site)
     office.app.ttl_s = SHORT_S
     office.sign_in("alice")
-    office.page.goto(f"{office.url}#token={token('alice', ttl_s=9)}")
+    office.page.goto(f"{office.url}#token={token('alice', ttl_s=29)}")
     expect(row(office.page, task_id)).to_be_visible()
     until(lambda: len(office.app.asked) >= 3, "the application is asked again and again", within_s=60)
     expect(connection(office.page, "live")).to_be_visible()

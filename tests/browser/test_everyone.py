@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dashboard import connection, detail, entry, open_row, row, set_status, until, write_task
+from page_clocks import stop_time_of_day
 from playwright.sync_api import Page, expect
 from support.relay_fixture import token
 
@@ -22,6 +23,7 @@ def test_a_page_with_reduced_motion_highlights_a_change_and_animates_nothing(sit
     site.open(page=page)
     expect(row(page, task_id)).to_be_visible()
     page.evaluate("() => { Element.prototype.animate = () => { throw new Error('it moves') } }")
+    stop_time_of_day(page)  # the highlight stays
     set_status(site, "A task", "failed")
     expect(row(page, task_id, "failed")).to_have_class("row marked")
     assert page.evaluate("document.getAnimations().length") == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 from dashboard import detail, entry, open_row, row, write_task
+from page_clocks import start_clock, stop_clock
 from playwright.sync_api import Locator, Page, expect
 
 
@@ -188,6 +189,7 @@ def test_the_page_has_the_documented_attributes(page: Page, site: Any) -> None:
 def test_rows_do_not_move_under_the_pointer(page: Page, site: Any) -> None:
     first = write_task(site, title="Aimed at")
     site.open()
+    stop_clock(page)  # the pointer does not rest before it leaves
     row(page, first).hover()
     before = row(page, first).bounding_box()
     for number in range(3):
@@ -202,10 +204,12 @@ def test_rows_do_not_move_under_the_pointer(page: Page, site: Any) -> None:
 def test_waiting_changes_appear_on_request_or_when_the_pointer_rests(page: Page, site: Any) -> None:
     first = write_task(site)
     site.open()
+    stop_clock(page)  # the pointer does not rest yet
     row(page, first).hover()
     write_task(site)
     page.locator("#waiting").click()
     expect(page.locator(".row")).to_have_count(2)
+    start_clock(page)
     write_task(site)
     expect(page.locator(".row")).to_have_count(3)
 
@@ -224,6 +228,7 @@ def test_the_row_of_a_revoked_task_is_emptied_at_once_under_the_pointer(page: Pa
 def test_a_click_opens_the_row_that_was_under_the_pointer_before_rows_moved(page: Page, site: Any) -> None:
     aimed = write_task(site, title="Aimed at")
     site.open()
+    stop_clock(page)  # the pointer does not rest yet
     row(page, aimed).hover()
     write_task(site, title="In between")
     expect(page.locator("#waiting")).to_be_visible()
@@ -237,6 +242,7 @@ def test_a_click_opens_the_row_that_was_under_the_pointer_before_rows_moved(page
         }).observe(document.querySelector("#sections"), {childList: true, subtree: true})""",
         [box["x"] + 200, box["y"] + 10],
     )
+    stop_clock(page, ahead_ms=3000)
     expect(detail(page, aimed)).to_be_visible()
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from dashboard import row, until
 from playwright.sync_api import Page, expect
 
@@ -25,7 +24,6 @@ WATCH = """() => {
 }"""
 
 
-@pytest.mark.timeout(180)
 def test_the_page_stays_smooth_with_thousands_of_tasks_and_fifty_changes_a_second(
     page: Page, site: Any, capsys: Any
 ) -> None:

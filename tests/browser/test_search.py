@@ -292,4 +292,4 @@ def test_a_search_is_typed_smoothly_over_thousands_of_tasks(page: Page, site: An
         print(
             "\n  typing over 5,000 tasks, ms of long tasks:", [round(ms) for ms in page.evaluate("longTasks")]
         )
-    assert re.search(r"q=tache\+numero", page.url)
+    expect(page).to_have_url(re.compile(r"q=tache\+numero"))

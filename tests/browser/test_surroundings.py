@@ -55,20 +55,23 @@ def status(page: Page) -> dict[str, Any]:
     return found
 
 
-def becomes(page: Page, state: str, reason: str | None = None) -> None:
+def becomes(page: Page, state: str, reason: str | None = None) -> dict[str, Any]:
+    """Wait until the client is in this state for this reason, and return its status of that moment."""
+    found: list[dict[str, Any]] = []
+
     def is_so() -> bool:
-        found = status(page)
-        return (found["state"], found.get("reason")) == (state, reason)
+        found.append(status(page))
+        return (found[-1]["state"], found[-1].get("reason")) == (state, reason)
 
     until(is_so, f"it is {state} for {reason}", within_s=3 * SOON_MS / 1000)
+    return found[-1]
 
 
 def test_a_page_whose_origin_is_not_allowed_learns_so_and_connects_once_it_is(page: Page, site: Site) -> None:
     with served(WEB) as origin:
         page.goto(f"{origin}/client/index.js")
         page.evaluate(CONNECT, [f"{site.url}/ws", token("alice")])
-        becomes(page, "offline", "origin_not_allowed")
-        assert status(page)["nextTryAt"] > 0
+        assert becomes(page, "offline", "origin_not_allowed")["nextTryAt"] > 0
         site.restart(relay_allowed_origins=origin)
         becomes(page, "live")
 

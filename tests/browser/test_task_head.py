@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dashboard import detail, open_row, row, set_status, until, write_task
+from page_clocks import COPIED_MS, hold_timers
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 ISSUE = "https://tracker.example/issues/12"
@@ -112,6 +113,7 @@ def test_a_page_that_is_not_secure_copies_as_well(page: Page, site: Any) -> None
     task_id = write_task(site)
     site.open()
     open_row(page, task_id)
+    hold_timers(page, COPIED_MS)
     page.locator(".copy-id").click()
     expect(page.locator(".copy-id")).to_have_class("copy-id copied")
     expect(page.locator(".copy-id")).to_be_focused()
@@ -127,10 +129,10 @@ def test_the_head_says_whom_the_task_waits_for_and_since_when(page: Page, site: 
         createdBy="alice",
         reviewers=["alice", "erin"],
         createdAt=now - timedelta(days=3),
-        updatedAt=now - timedelta(seconds=30),
+        updatedAt=now,
         events=[
             {"type": "pr_opened", "at": now - timedelta(hours=2)},
-            {"type": "note", "at": now - timedelta(seconds=30)},
+            {"type": "note", "at": now},
         ],
     )
     site.open()

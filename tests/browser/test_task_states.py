@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from dashboard import detail, open_row, row, write_task
+from page_clocks import COPIED_MS, hold_timers
 from playwright.sync_api import Page, WebSocketRoute, expect
 from support.relay_fixture import token
 
@@ -59,6 +60,7 @@ def test_an_error_keeps_its_lines_is_folded_and_is_copied(page: Page, site: Any)
     expect(page.locator(".task-title")).to_have_text("Renamed")
     expect(error.get_by_role("button", name="Show 12 lines")).to_be_visible()
     error.hover()
+    hold_timers(page, COPIED_MS)
     error.get_by_role("button", name="Copy").click()
     expect(error.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == TRACEBACK
