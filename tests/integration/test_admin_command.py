@@ -26,9 +26,10 @@ NOBODY = "http://127.0.0.1:1"  # an address at which nothing listens
 
 @pytest.fixture(params=PROCESSES)
 async def asked(
-    request: pytest.FixtureRequest, two_workers: dict[str, str], tmp_path: Path
+    request: pytest.FixtureRequest, two_workers: dict[str, str], tmp_path: Path, tasks: Any
 ) -> AsyncIterator[Administered]:
-    """A relay of one process or of two, with a port for administrators."""
+    """A relay of one process or of two, with a port for administrators, and a task of alice."""
+    tasks.insert_one({"_id": "a/b", "createdBy": "alice", "events": []})
     given = two_workers | {"RELAY_WORKERS": PROCESSES[request.param]}
     async with administered(tmp_path, **given) as made:
         yield made
@@ -39,8 +40,7 @@ async def admin(*arguments: str, **given: str) -> subprocess.CompletedProcess[st
     return await asyncio.to_thread(run, "admin", *arguments, **{"RELAY_TOKEN": token(**ADMIN)} | given)
 
 
-async def test_the_commands_print_what_the_relay_answers(asked: Administered, tasks: Any) -> None:
-    tasks.insert_one({"_id": "a/b", "createdBy": "alice", "events": []})
+async def test_the_commands_print_what_the_relay_answers(asked: Administered) -> None:
     at = {"RELAY_ADMIN_URL": f"{asked.admin_url}\n"}
     odd = "bob\x1b[31m\n"
     async with (
@@ -123,7 +123,7 @@ async def test_a_tail_whose_user_is_disconnected_says_so_and_ends(asked: Adminis
 async def test_a_worker_that_does_not_answer_is_named_on_standard_error(
     two_workers: dict[str, str], tmp_path: Path
 ) -> None:
-    async with administered(tmp_path, **two_workers) as asked:
+    async with administered(tmp_path, answers_within_s=5.0, **two_workers) as asked:
         hanging, _ = asked.relay.children()
         os.kill(hanging, signal.SIGSTOP)
         try:

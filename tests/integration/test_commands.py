@@ -450,7 +450,7 @@ def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, 
         assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ /\S+ tail\n", printed)
         assert len(os.listdir(temporary["TMPDIR"])) == 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(SOON_S) == 0
 
 
 def test_the_tail_prints_what_is_written(good: dict[str, str], mongo: Any, database_name: str) -> None:
@@ -514,7 +514,7 @@ def test_the_embedded_mongod_runs_alone_until_a_signal_stops_it(temporary: dict[
         with MongoClient[dict[str, Any]](printed.strip()) as mongo:
             assert mongo.admin.command("hello")["isWritablePrimary"]
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SOON_S) == 0
 
 
 def test_help_names_every_command() -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
@@ -66,15 +67,18 @@ class Failing(Poll):
 @pytest.fixture(scope="module")
 def visitor(mongo_url: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[Visitor]:
     mongo[DATABASE]["tasks"].insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
-    given = {"relay_handshake_timeout_ms": HANDSHAKE_MS, "relay_poll_wait_ms": POLL_WAIT_MS}
-    rate = "relay_messages_per_second"
+
+    def relay(**given: object) -> AbstractContextManager[str]:
+        return running_in_thread(settings_for(mongo_url, DATABASE, relay_poll_wait_ms=POLL_WAIT_MS, **given))
+
     with (
         patch("relay.gateway.polling.endpoint.Poll", Failing),
-        running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 10**6})) as url,
-        running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 1})) as slow,
-        running_in_thread(settings_for(mongo_url, DATABASE, **given, feature_websocket_enabled=False)) as off,
+        relay(relay_messages_per_second=10**6) as url,
+        relay(relay_messages_per_second=1) as slow,
+        relay(feature_websocket_enabled=False) as off,
+        relay(relay_handshake_timeout_ms=HANDSHAKE_MS) as hasty,
     ):
-        yield Visitor(url, slow, off)
+        yield Visitor(url, slow, off, hasty)
     mongo.drop_database(DATABASE)
 
 

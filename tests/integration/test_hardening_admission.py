@@ -127,21 +127,21 @@ async def test_a_token_among_the_subprotocols_is_never_sent_back(with_: Any) -> 
 
 async def test_a_connection_without_a_token_is_closed_in_time(with_: Any) -> None:
     """S4: silence; 1 byte at a time; a first message of 100 KB: closed in time, and no task was joined."""
-    async with running(with_(relay_auth_timeout_ms=400)) as relay:
-        async with (
-            upgraded(relay.url, "/ws/tasks/t", sub=None) as silent,
-            upgraded(relay.url, "/ws/dashboard", sub=None) as dripping,
-            upgraded(relay.url, sub=None) as pinging,
-        ):
-            drip = asyncio.create_task(dripping.drip(frame(TEXT, b"x" * 60_000), 0.02))
-            pinging.send(frame(PING, b"still here"))
-            assert await metric(relay, "relay_rooms ") == 0
-            assert [await one.ending() for one in (silent, dripping, pinging)] == [4408] * 3
-            assert not drip.done()  # it would have dripped for twenty minutes
-            drip.cancel()
-        async with upgraded(relay.url, sub=None) as peer:
-            peer.send(frame(TEXT, b"x" * 100_000))
-            assert await peer.ending() == 1009
+    async with (
+        running(with_(relay_auth_timeout_ms=400)) as relay,
+        upgraded(relay.url, "/ws/tasks/t", sub=None) as silent,
+        upgraded(relay.url, "/ws/dashboard", sub=None) as dripping,
+        upgraded(relay.url, sub=None) as pinging,
+    ):
+        drip = asyncio.create_task(dripping.drip(frame(TEXT, b"x" * 60_000), 0.02))
+        pinging.send(frame(PING, b"still here"))
+        assert await metric(relay, "relay_rooms ") == 0
+        assert [await one.ending() for one in (silent, dripping, pinging)] == [4408] * 3
+        assert not drip.done()  # it would have dripped for twenty minutes
+        drip.cancel()
+    async with running(with_()) as relay, upgraded(relay.url, sub=None) as peer:
+        peer.send(frame(TEXT, b"x" * 100_000))
+        assert await peer.ending() == 1009
 
 
 def forged() -> list[Any]:

@@ -358,7 +358,6 @@ async def test_one_user_with_many_sockets_does_not_stop_the_others(tasks: Any, w
         )
     cpu_alone, cpu_together = ([cpu for cpu, _ in trips] for trips in (alone, together))
     assert statistics.median(cpu_together) < 5 * statistics.median(cpu_alone) + 0.05
-    assert max(cpu_together) < 1
 
 
 async def test_each_response_has_the_security_headers(with_: Any) -> None:

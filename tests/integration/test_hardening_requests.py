@@ -72,7 +72,7 @@ async def test_a_flood_of_pings_fills_no_buffer(
                         peer.send(flood)
                         sent += len(flood)
                     open_ = [one for one in gc.get_objects() if issubclass(type(one), Connection)]
-                    largest = max(largest, *(one._transport.get_write_buffer_size() for one in open_))
+                    largest = max([largest, *(one._transport.get_write_buffer_size() for one in open_)])
         except ConnectionError:
             pass
         assert sent >= len(flood)

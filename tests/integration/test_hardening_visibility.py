@@ -154,8 +154,12 @@ async def test_a_client_that_loses_a_task_receives_nothing_of_that_change(tasks:
         # Given a slow client whose live messages were dropped,
         fill = [UpdateOne({"_id": "bulk"}, {"$push": {"events": FILLER}}) for _ in range(10)]
         await slow.send("task:join", {"taskId": "bulk"})
+        count = 1
         while await metric(relay, "relay_lagging_total") < 1:
             await asyncio.to_thread(tasks.bulk_write, fill)
+            # Without this, a relay that is late would let the document become larger than MongoDB permits.
+            count += len(fill)
+            await on_list.until("dashboard:task_list_updated", taskId="bulk", eventCount=count)
 
         async def resume(stop: asyncio.Event) -> None:
             """Join all tasks again and again from a position that was valid."""

@@ -268,7 +268,10 @@ async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settin
         assert [data["event"]["data"]["n"] for data in mine_only] == list(range(20))
 
 
-async def test_a_task_just_written_is_found(mongo_url: str, database_name: str, settings: Any) -> None:
+async def test_a_task_just_written_is_found(
+    mongo_url: str, database_name: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", SOON_S)
     async with (
         running(settings) as relay,
         connected(relay) as client,
@@ -500,6 +503,7 @@ async def test_nothing_is_read_again_and_again_for_who_is_gone(
 ) -> None:
     task = mine()
     tasks.insert_one(task)
+    monkeypatch.setattr("relay.source.opening.LOOK_S", 600)  # the watch reads, too
     tried = asyncio.Event()
 
     async def fails(*_: Any, **__: Any) -> Any:
@@ -513,7 +517,7 @@ async def test_nothing_is_read_again_and_again_for_who_is_gone(
             await asyncio.to_thread(tasks.drop)
             await tried.wait()  # to bring it up to date, which is tried until it works
             assert any("Driver._serve" in str(reading.get_coro()) for reading in asyncio.all_tasks())
-        async with asyncio.timeout(SOON_S / 3):
+        async with asyncio.timeout(SOON_S):
             while any("Driver._serve" in str(reading.get_coro()) for reading in asyncio.all_tasks()):
                 await asyncio.sleep(0.01)
 

@@ -60,6 +60,8 @@ async def test_lists_of_users_with_other_rights_are_their_own_and_no_task_is_rea
         for n in range(COUNT)
     ]
     tasks.insert_many(documents)
+    # A list would read by itself what another list takes longer to read.
+    monkeypatch.setattr("relay.hub.fragment_reads.PATIENCE_S", SOON_S)
     counted = reads_of(monkeypatch)
     async with running(with_()) as relay, AsyncExitStack() as stack:
         clients = [

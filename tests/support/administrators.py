@@ -76,8 +76,15 @@ def _read(answer: Any) -> Answered:
 
 
 @asynccontextmanager
-async def administered(tmp_path: Path, *arguments: str, **given: str) -> AsyncIterator[Administered]:
-    """Run a relay with a port for administrators, as processes."""
+async def administered(
+    tmp_path: Path, *arguments: str, answers_within_s: float = SOON_S, **given: str
+) -> AsyncIterator[Administered]:
+    """Run a relay with a port for administrators, as processes. A worker has this time for an answer."""
     port = embedded.free_port()
-    async with workers(tmp_path, *arguments, **given | {"RELAY_ADMIN_PORT": str(port)}) as relay:
+    patches = {  # in this order, because the second module takes over the constant of the first
+        "relay.workers.operations.ANSWER_WITHIN_S": answers_within_s,
+        "relay.workers.administration.DISCONNECTED_WITHIN_S": answers_within_s,
+    }
+    given["RELAY_ADMIN_PORT"] = str(port)
+    async with workers(tmp_path, *arguments, patches=patches, **given) as relay:
         yield Administered(relay, f"http://127.0.0.1:{port}")
