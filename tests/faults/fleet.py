@@ -30,6 +30,11 @@ GONE = (
     InvalidMessage,
 )  # what a relay that ends may cause
 PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to another
+# Patches: however long something stands still on a busy machine, a follower goes on to follow through Redis.
+PATIENT_WITH_REDIS = {
+    "relay.source.shared.redis_feed.GONE_S": 60,
+    "relay.source.shared.redis_url.ANSWER_S": 60,
+}
 
 
 class Instance:

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from checker import LONG_S
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from relay.cli.demo import mongod
 
-READY_S = 30.0
 POLL_S = 0.02
+BRIEF_S = 0.5  # for a question to a member that may be away, which is asked again
 TEST_COMMANDS = ("--setParameter", "enableTestCommands=1")
 SETTINGS = {
     # As in production, so that a busy machine causes no election. A test that needs one does not wait: see `primary`.
@@ -54,7 +55,7 @@ class Node:
         """End the process like a power failure, without a shutdown."""
         self._signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.wait(READY_S)
+        self._process.wait(LONG_S)
         if self._process.stderr is not None:
             self._process.stderr.close()
 
@@ -66,13 +67,14 @@ class Node:
         """Resume the process after `pause`."""
         self._signal(signal.SIGCONT)
 
-    def client(self) -> MongoClient[dict[str, Any]]:
-        """Return a client that is connected directly to this member."""
-        return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500)
+    def client(self, within_s: float = LONG_S) -> MongoClient[dict[str, Any]]:
+        """Return a client that is connected directly to this member, and waits so long for its answer."""
+        wait_ms = int(within_s * 1000)
+        return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=wait_ms)
 
     def ask_for_election(self) -> None:
         """Ask this member to become the primary. It does not if it may not, or lacks a majority."""
-        with suppress(PyMongoError), self.client() as client:
+        with suppress(PyMongoError), self.client(BRIEF_S) as client:
             client.admin.command("replSetStepUp")
 
     def is_primary(self) -> bool:
@@ -88,10 +90,10 @@ class Node:
             before = client.admin.command({"configureFailPoint": point, "mode": mode})["count"]
             if lags:  # the next batch of writes may be on its way
                 entered = {"waitForFailPoint": point, "timesEntered": before + 1}
-                client.admin.command(entered | {"maxTimeMS": int(READY_S * 1000)})
+                client.admin.command(entered | {"maxTimeMS": int(LONG_S * 1000)})
 
     def _is(self, role: str) -> bool:
-        with suppress(PyMongoError), self.client() as client:
+        with suppress(PyMongoError), self.client(BRIEF_S) as client:
             return bool(client.admin.command("hello").get(role))
         return False
 
@@ -140,7 +142,7 @@ class ReplicaSet:
     def primary(self) -> Node:
         """Return the current primary. If there is none, let the members elect one."""
         began = time.monotonic()
-        while time.monotonic() < began + READY_S:
+        while time.monotonic() < began + LONG_S:
             running = [member for member in self.members if member.runs]
             for member in running:
                 if member.is_primary():
@@ -153,7 +155,7 @@ class ReplicaSet:
 
     def secondaries(self) -> list[Node]:
         """Return the secondaries. Waits until every member but the primary is one."""
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + LONG_S
         while time.monotonic() < deadline:
             found = [member for member in self.members if member.runs and member.is_secondary()]
             if len(found) == len(self.members) - 1:
@@ -163,10 +165,12 @@ class ReplicaSet:
 
     def step_down(self) -> Node:
         """Make another member the primary."""
-        old = self.primary()
-        with suppress(AutoReconnect), old.client() as client:
-            client.admin.command({"replSetStepDown": 3, "secondaryCatchUpPeriodSecs": 2, "force": True})
-        return self.primary()
+        old = new = self.primary()
+        while new is old:  # one that stands still on a busy machine does not step down, or comes back at once
+            with suppress(PyMongoError), old.client(BRIEF_S) as client:
+                client.admin.command({"replSetStepDown": 3, "secondaryCatchUpPeriodSecs": 2, "force": True})
+            new = self.primary()
+        return new
 
     def _initiate(self) -> None:
         members: list[dict[str, Any]] = [
@@ -178,10 +182,10 @@ class ReplicaSet:
             members[-1]["arbiterOnly"] = True
             del members[-1]["tags"]
         config = {"_id": "rs0", "members": members, "settings": SETTINGS}
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + LONG_S
         while True:
             # The command fails until all members accept connections.
-            with suppress(AutoReconnect, OperationFailure), self.members[0].client() as client:
+            with suppress(AutoReconnect, OperationFailure), self.members[0].client(BRIEF_S) as client:
                 client.admin.command("replSetInitiate", config)
                 self.members[0].ask_for_election()
                 return

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from checker import LONG_S, fetch, ready, until
-from fleet import Instance
+from checker import LONG_S, POLL_S, fetch, ready, until
+from fleet import PATIENT_WITH_REDIS, Instance
 from proxy import Proxy
 from pymongo import MongoClient
 from support.relay_fixture import SECRET, connected
@@ -28,7 +28,7 @@ async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
     mongo_url: str, database_name: str, tmp_path: Path
 ) -> None:
     port = int(mongo_url.partition("127.0.0.1:")[2].partition("/")[0])
-    patches = {"relay.source.opening.LOOK_S": 0.1}
+    patches = {"relay.source.opening.LOOK_S": 0.1, **PATIENT_WITH_REDIS}
     with Valkey() as valkey:
         settings = {
             "RELAY_MONGO_DATABASE": database_name,
@@ -49,8 +49,9 @@ async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
                 # when only the follower loses MongoDB,
                 way.refuse()
                 # then it takes no new clients, although it still hears of every change.
-                await ready(follower.url, 503)
-                assert '"stale":false' in (await fetch(follower.url, "/readyz"))[1]
+                async with asyncio.timeout(LONG_S):
+                    while not await is_unready_but_not_stale(follower):
+                        await asyncio.sleep(POLL_S)
                 assert await follower.is_("following")
                 await ready(leader.url, 200)
                 await until(lambda: "MongoDB does not answer" in follower.log.read_text(), "the reason")
@@ -60,6 +61,11 @@ async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
             finally:
                 follower.kill()
                 leader.kill()
+
+
+async def is_unready_but_not_stale(relay: Instance) -> bool:
+    status, body = await fetch(relay.url, "/readyz")
+    return status == 503 and '"stale":false' in body
 
 
 async def test_workers_keep_their_clients_if_the_mapping_cannot_be_changed_without_the_database(
@@ -77,6 +83,8 @@ async def test_workers_keep_their_clients_if_the_mapping_cannot_be_changed_witho
             "RELAY_PORT": str(embedded.free_port()),
             "RELAY_WORKERS": "2",
             "RELAY_MAPPING": str(mapping),
+            "RELAY_HEARTBEAT_MS": "120000",  # so that none is among what clients are told
+            "RELAY_PING_TIMEOUT_MS": "60000",
         }
         async with workers(tmp_path, **given) as relay, AsyncExitStack() as stack:
             # Given clients of both workers,

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from bson import Timestamp
 from checker import (
     LONG_S,
     Writer,
@@ -28,7 +29,8 @@ from checker import (
 )
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
-from replicaset import TEST_COMMANDS, Node, ReplicaSet
+from replicaset import BRIEF_S, TEST_COMMANDS, Node, ReplicaSet
+from support.command_findings import roomy
 from support.relay_fixture import running, settings_for
 
 from relay import health
@@ -91,12 +93,20 @@ def followed(nodes: ReplicaSet, database: str) -> Node | None:
     used: dict[Node, datetime] = {}
     for node in nodes.members:
         # A member that hangs does not answer. One that hung may still have a cursor that was given up.
-        with suppress(PyMongoError), node.client() as client:
+        with suppress(PyMongoError), node.client(BRIEF_S) as client:
             every = {"$currentOp": {"allUsers": True, "idleCursors": True}}
             only = {"$match": {"ns": f"{database}.tasks", "cursor.awaitData": True}}
             for found in client.admin.aggregate([every, only]):
                 used[node] = max(found["cursor"]["lastAccessDate"], used.get(node, datetime.min))
     return max(used, key=lambda node: used[node], default=None)
+
+
+def majority_time(node: Node) -> Timestamp:
+    """Return the time up to which this member has every write, and knows that a majority has it."""
+    with node.client() as client:
+        optimes = client.admin.command("replSetGetStatus")["optimes"]
+    time: Timestamp = optimes["readConcernMajorityOpTime"]["ts"]
+    return time
 
 
 async def is_followed(nodes: ReplicaSet, database: str, *allowed: Node, within_s: float = LONG_S) -> Node:
@@ -148,8 +158,14 @@ async def write_at_random(writer: Writer, count: int, random: Random) -> None:
 
 @pytest.mark.parametrize("preference", ["secondary", "secondaryPreferred", "primaryPreferred", "primary"])
 async def test_the_stream_and_the_reads_of_a_relay_go_to_the_members_that_the_url_prefers(
-    preference: str, nodes: ReplicaSet, database_name: str, caplog: Any
+    preference: str,
+    nodes: ReplicaSet,
+    database_name: str,
+    caplog: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The checks of the collection go to any member that is preferred, and would be counted.
+    monkeypatch.setattr("relay.source.opening.LOOK_S", 600)
     primary = nodes.primary()
     async with writing(nodes.url, database_name) as writer:
         await asyncio.to_thread(record, nodes, database_name)
@@ -157,7 +173,9 @@ async def test_the_stream_and_the_reads_of_a_relay_go_to_the_members_that_the_ur
             running(settings_for(url_of(nodes, preference), database_name, relay_known_tasks_max=1)) as relay,
             watching(relay, *(two := watchers())),
         ):
-            await writer.acknowledge(60)
+            for _ in range(12):  # as many batches at least, even if the relay is slow
+                await writer.acknowledge(5)
+                await caught_up(writer, *two)
             await check_received(writer, *two)
             assert await figure(relay, "relay_stream_reopened_total") == 0
     counts = {node: await asyncio.to_thread(recorded, node, database_name) for node in nodes.members}
@@ -202,7 +220,8 @@ async def test_tags_choose_the_member(nodes: ReplicaSet, database_name: str) -> 
 async def test_tags_that_no_member_has_are_reported(nodes: ReplicaSet, database_name: str) -> None:
     settings = settings_for(url_of(nodes, "secondary&readPreferenceTags=number:9"), database_name)
     async with client_of(settings) as client:
-        found = await reach(settings, client, wait_ms=500)
+        with roomy():
+            found = await reach(settings, client, wait_ms=500)
     assert isinstance(found, Diagnosis)
     assert not found.lasting
     assert str(found) == (
@@ -255,7 +274,7 @@ async def test_a_read_at_a_time_that_a_secondary_has_not_reached_waits_and_is_ne
         async with client_of(settings_for(url, database_name)) as client:
             where = (client, database_name, "tasks", Decoder("events"))
             chosen = members.Members(client.read_preference)
-            reader = Reader(*where, members=chosen)
+            reader = Reader(*where, members=chosen, max_time_ms=25_000)
             hasty = Reader(*where, members=chosen, max_time_ms=300)
             slow.lag()
             await tasks.update_one({"_id": "t"}, {"$set": {"n": 1}})
@@ -422,8 +441,9 @@ async def test_a_kill_while_the_other_secondary_lags_causes_no_resync(
 
 
 async def test_a_secondary_that_hangs_is_left_for_another(
-    nodes: ReplicaSet, database_name: str, caplog: Any
+    nodes: ReplicaSet, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)  # before the driver drops the member
     async with (
         writing(nodes.url, database_name) as writer,
         running(
@@ -505,6 +525,8 @@ async def test_the_relay_starts_and_reads_while_there_is_no_primary(
     async with writing(nodes.url, database_name) as writer:
         await writer.acknowledge(24)
         alone, *_ = nodes.secondaries()
+        written = majority_time(nodes.primary())
+        await until(lambda: majority_time(alone) >= written, "a secondary with every event")
         others = [node for node in nodes.members if node is not alone]
         for node in others:
             await asyncio.to_thread(node.kill)

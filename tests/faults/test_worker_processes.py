@@ -74,7 +74,8 @@ async def test_workers_and_tailers_that_end_at_any_moment_lose_nothing(
                             for paused in relay.children(module)[:1]:
                                 os.kill(paused, signal.SIGSTOP)
                                 await writer.acknowledge(chance.randrange(1, 400))
-                                os.kill(paused, signal.SIGCONT)
+                                with suppress(ProcessLookupError):  # the parent has ended it meanwhile
+                                    os.kill(paused, signal.SIGCONT)
                         case "replace":
                             relay.process.send_signal(signal.SIGUSR1)
                     if number == KILLS // 2:
