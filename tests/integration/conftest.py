@@ -18,6 +18,7 @@ from support.worker_processes import Workers, samples, until, workers
 
 from relay import app, health, pipeline
 from relay.gateway.services import Services
+from relay.hub import reads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,6 +50,13 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     takes seconds on a busy machine."""
     now = time.monotonic()
     monkeypatch.setattr(app, "Services", partial(Services, monotonic=lambda: now))
+
+
+@pytest.fixture
+def patient_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a join or a poll wait longer until the relay has seen what was just written. A busy machine may take longer
+    than usual for that, and the task would be refused."""
+    monkeypatch.setattr(reads, "CATCH_UP_S", SOON_S)
 
 
 @pytest.fixture
@@ -110,8 +118,12 @@ def lasting_relay(
         "TMPDIR": str(temporary),
         "RELAY_HEARTBEAT_MS": "120000",  # so that none is among the messages that a test compares
     }
-    # The second is for a relay of one process.
-    patches = {"relay.workers.backoff.STEADY_S": 0.0, "relay.health.STALE_AFTER_S": SOON_S}
+    patches = {
+        "relay.workers.backoff.STEADY_S": 0.0,
+        # For a relay of one process:
+        "relay.health.STALE_AFTER_S": SOON_S,
+        "relay.hub.reads.CATCH_UP_S": SOON_S,
+    }
     running = workers(directory, patches=patches, **given | TWO_WORKERS | lasting_settings)
     with asyncio.Runner() as runner:
         relay = runner.run(running.__aenter__())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.polling_client import post
-from support.relay_fixture import connected, running, token
+from support.relay_fixture import SOON_S, connected, running, token
 from support.relay_metrics import becomes, metric
 from websockets.asyncio.client import connect
 
@@ -69,7 +69,10 @@ async def test_requests_and_what_is_wrong_with_them_are_counted(with_: Any) -> N
         # A token that is not valid is refused by every transport,
         headers = {"Authorization": f"Bearer {token('alice', **FORGED)}"}
         async with connect(
-            relay.url.replace("http", "ws", 1) + "/ws", additional_headers=headers, proxy=None
+            relay.url.replace("http", "ws", 1) + "/ws",
+            additional_headers=headers,
+            proxy=None,
+            open_timeout=SOON_S,
         ) as socket:
             await socket.wait_closed()
         assert (await post(relay, {"dashboard": {}}, **FORGED)).status == 401

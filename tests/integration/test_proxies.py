@@ -10,6 +10,7 @@ import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from relay.client import Connected, Message
 from relay.client import connect as connect_client
 
 ORIGIN = "https://app.example.com"
+opened = partial(connect, proxy=None, open_timeout=SOON_S)
 UNIX_UPSTREAM = {
     "nginx": "unix:{}",
     "caddy": "unix/{}",
@@ -76,15 +78,15 @@ def proxy(request: pytest.FixtureRequest) -> Callable[[Path, int, str], list[str
 
 @asynccontextmanager
 async def site(
-    proxy: Any, tmp_path: Path, mongo_url: str, database: str, *, unix: bool = False
+    proxy: Any, tmp_path: Path, mongo_url: str, database: str, *, unix: bool = False, **given: Any
 ) -> AsyncIterator[str]:
-    """Run a relay behind the proxy, set up as in the guide, and with `unix` on a Unix socket. Gives the address that
-    browsers use."""
+    """Run a relay with these settings behind the proxy, set up as in the guide, and with `unix` on a Unix socket. Gives
+    the address that browsers use."""
     path = tmp_path / "relay.sock"
     settings = settings_for(
         mongo_url, database, relay_public_url=f"{ORIGIN}/live", relay_port=free_port(),
         relay_listen=f"unix:{path}" if unix else "",
-        relay_trusted_proxies=("127.0.0.1", "unix:"), relay_heartbeat_ms=500,
+        relay_trusted_proxies=("127.0.0.1", "unix:"), **given,
     )  # fmt: skip
     port = free_port()
     named = UNIX_UPSTREAM[proxy.__name__].format(path) if unix else f"127.0.0.1:{settings.relay_port}"
@@ -100,7 +102,7 @@ async def test_messages_pass_through_the_proxy_without_buffering(
 ) -> None:
     async with (
         AsyncMongoClient[dict[str, Any]](mongo_url) as mongo,
-        site(proxy, tmp_path, mongo_url, database_name, unix=unix) as url,
+        site(proxy, tmp_path, mongo_url, database_name, unix=unix, relay_heartbeat_ms=500) as url,
         asyncio.timeout(SOON_S),
         connect_client(url, token("alice")) as client,
     ):
@@ -125,12 +127,12 @@ async def test_a_browser_connects_through_the_proxy_with_its_token_as_a_subproto
     async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
         offer = [Subprotocol("relay.v1"), Subprotocol(f"bearer.{token('alice')}")]
         address = url.replace("http", "ws", 1) + "/ws/dashboard?limit=5"
-        async with connect(address, subprotocols=offer, origin=Origin(ORIGIN), proxy=None) as socket:
+        async with opened(address, subprotocols=offer, origin=Origin(ORIGIN)) as socket:
             assert socket.subprotocol == "relay.v1"
             assert json.loads(await socket.recv())["type"] == "welcome"
             assert json.loads(await socket.recv())["type"] == "dashboard:state"
         with pytest.raises(InvalidStatus) as refusal:
-            await connect(address, subprotocols=offer, origin=Origin("https://evil.example"), proxy=None)
+            await opened(address, subprotocols=offer, origin=Origin("https://evil.example"))
         assert refusal.value.response.status_code == 403
 
 
@@ -143,10 +145,10 @@ async def test_a_browser_with_many_cookies_and_headers_connects_through_the_prox
     async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
         offer = [Subprotocol("relay.v1"), Subprotocol(f"bearer.{token('alice', padding='x' * 3_000)}")]
         address = url.replace("http", "ws", 1) + "/ws"
-        async with connect(address, subprotocols=offer, additional_headers=crowd, proxy=None) as socket:
+        async with opened(address, subprotocols=offer, additional_headers=crowd) as socket:
             assert json.loads(await socket.recv())["type"] == "welcome"
         with pytest.raises(InvalidStatus) as refusal:
-            await connect(f"{address}/", subprotocols=offer, additional_headers=crowd, proxy=None)
+            await opened(f"{address}/", subprotocols=offer, additional_headers=crowd)
         assert refusal.value.response.status_code == 404
 
 

@@ -29,8 +29,11 @@ With = Callable[..., Settings]
 
 
 @pytest.fixture
-def shared(with_: With, caplog: pytest.LogCaptureFixture) -> Iterator[With]:
-    """Make the settings of a relay for a URL of Redis. Nothing that the relay logs may contain the password."""
+def shared(with_: With, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[With]:
+    """Make the settings of a relay for a URL of Redis. Nothing that the relay logs may contain the password. A relay
+    waits longer than usual for the answers of Redis, which a busy machine delays."""
+    for limit in ("redis_url.CONNECT_S", "redis_url.ANSWER_S", "redis_reach.CONNECT_S"):
+        monkeypatch.setattr(f"relay.source.shared.{limit}", SOON_S)
     caplog.set_level("DEBUG", "relay")
     key = secrets.token_hex(32)
     yield lambda url, **given: with_(**{"relay_redis_key": key, "relay_redis_url": url} | given)
@@ -113,6 +116,13 @@ async def test_tls_that_fails_ends_the_start(shared: With, tmp_path: Path) -> No
     with Valkey(certificate=authority.issue("valkey"), client_authority=authority.file) as valkey:
         said = await refused(shared, f"{valkey.url}?ssl_ca_certs={authority.file}")
         assert "TLS with Redis fails" in said
+
+
+async def test_a_redis_without_tls_ends_the_start_of_a_relay_that_wants_it(
+    shared: With, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setattr("relay.source.shared.redis_url.CONNECT_S", 0.5)  # it waits so long for TLS in vain
     with Valkey() as valkey:
         url = valkey.url.replace("redis://", "rediss://")
         assert "Redis has no TLS" in await refused(shared, f"{url}?ssl_ca_certs={authority.file}")

@@ -261,7 +261,8 @@ async def test_sighup_reloads_the_settings_file_of_a_process(good: dict[str, str
     with started("serve", until='"event": "listening"', **given) as (process, printed):
         if "http://" not in printed:
             printed += process.printed("\n")
-        url = json.loads(printed.splitlines()[-1])["url"]
+        (listening,) = [line for line in printed.splitlines() if '"event": "listening"' in line]
+        url = json.loads(listening)["url"]
         async with connected(url, secret=OLD) as client:
             file.write_text(f"RELAY_JWT_SECRET={NEW}\nRELAY_MAX_CONNECTIONS=7\nRELAY_FEE=2\n")
             process.send_signal(signal.SIGHUP)

@@ -31,6 +31,8 @@ from relay.metrics import Metrics
 from relay.protocol import schema
 from relay.protocol.types import Kind, Request
 
+pytestmark = pytest.mark.usefixtures("patient_reads")
+
 # What a healthy database gives no occasion for.
 NOT_CAUSED = {Kind.STREAM_STATUS}
 

@@ -13,13 +13,21 @@ import bson
 import pytest
 from bson import Timestamp
 from support.played_database import START, event, token
+from support.relay_fixture import SOON_S
 
 from relay.source.shared import feeder as feeder_module
+from relay.source.shared import socket_feed
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import FeedLost
 from relay.source.shared.feeder import Feeder
 from relay.source.shared.socket_feed import SocketFeed
 from relay.source.stream import Batch, Reopened
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take longer than usual to connect."""
+    monkeypatch.setattr(socket_feed, "CONNECT_S", SOON_S)
 
 
 def time(number: int) -> Timestamp:

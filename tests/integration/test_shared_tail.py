@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
+from support.relay_fixture import SOON_S
 from support.stream_followers import Commands, Follower, agree, in_background, tail_of, write
 
 from relay.source.shared import feeder, socket_feed
@@ -58,6 +59,7 @@ async def following(
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a follower look for a lost feed, and compare a silent one with the database, sooner than usual."""
     monkeypatch.setattr(shared_tail, "LOOK_S", 0.05)
+    monkeypatch.setattr(socket_feed, "CONNECT_S", SOON_S)  # a busy machine takes longer than usual
     monkeypatch.setattr(socket_feed, "TICK_S", 0.1)
     monkeypatch.setattr(socket_feed, "SILENT_S", 1.0)
     monkeypatch.setattr(feeder, "IDLE_S", 0.1)

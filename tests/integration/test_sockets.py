@@ -19,13 +19,12 @@ from support.relay_metrics import becomes, metric
 from support.slow_client import reading_slowly
 from websockets.exceptions import ConnectionClosed
 
-from relay.app import Relay
-
 # 8 MB in all: the kernel alone buffers some megabytes of a connection that is not read. In few large events, because
 # MongoDB writes the whole document for each.
 BIG = 40_000  # bytes of one event
 PUSHES = 200
 CHUNK = 5  # that fit into the outbox of a client together
+STAYS_MS = 3_600_000  # a client that reads nothing while a busy machine writes all of them is not cut off
 
 
 @pytest.fixture
@@ -79,8 +78,9 @@ async def follow(client: SocketClient, held: list[int], last: int) -> int:
 @on_each_wire
 async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, settings_with: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": -1}]})
+    patient = settings_with(relay_outbox_max_bytes=262_144, relay_stall_timeout_ms=STAYS_MS)
     async with (
-        running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
+        running(patient) as relay,
         reading_slowly(relay) as slow,
         connected(relay, "/ws/tasks/t") as fast,
     ):
@@ -136,10 +136,8 @@ async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
     tasks: Any, settings_with: Any
 ) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice", "events": []}, {"_id": "u", "createdBy": "alice"}])
-    async with (
-        running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
-        reading_slowly(relay) as slow,
-    ):
+    patient = settings_with(relay_outbox_max_bytes=262_144, relay_stall_timeout_ms=STAYS_MS)
+    async with running(patient) as relay, reading_slowly(relay) as slow:
         await slow.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "u"}]})
         await slow.until("task:state", taskId="u")
         await asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES))
@@ -208,26 +206,31 @@ async def test_a_client_that_answers_pings_stays(settings_with: Any) -> None:
 
 @on_each_wire
 async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_with: Any) -> None:
-    settings = settings_with(relay_drain_ms=3_000)
-    serving = Relay(settings)
-    ready = asyncio.Event()
-    run = asyncio.create_task(serving.run(ready.set))
-    await ready.wait()
-    async with connected(serving) as one, connected(serving) as other:
-        serving.stop()
+    async with (
+        running(settings_with(relay_drain_ms=3_600_000)) as relay,
+        connected(relay) as one,
+        connected(relay) as other,
+    ):
+        relay.stop()
         waits = [
             (await client.until("server:draining"))["data"]["reconnectAfterMs"] for client in (one, other)
         ]
-        assert all(0 <= wait <= 3_000 for wait in waits)
-        # The session goes on until the close, but the relay is not ready any more.
+        assert all(0 <= wait <= 3_600_000 for wait in waits)
+        # The session goes on, but the relay is not ready any more.
         assert await one.quiet() == []
         with pytest.raises(urllib.error.HTTPError, match="503"):
-            await asyncio.to_thread(urllib.request.urlopen, f"{serving.url}/readyz")
+            await asyncio.to_thread(urllib.request.urlopen, f"{relay.url}/readyz")
+
+
+@on_each_wire
+async def test_a_client_that_stays_after_a_planned_stop_was_announced_is_closed(settings_with: Any) -> None:
+    async with running(settings_with(relay_drain_ms=500)) as relay, connected(relay) as client:
+        relay.stop()
+        await client.until("server:draining")
         with pytest.raises(ConnectionClosed) as closed:
-            await one.next()
+            await client.next()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "restart")
-    await run
 
 
 @on_each_wire

@@ -75,7 +75,12 @@ async def refusals(at: Path, count: int, **headers: str) -> list[int | None]:
     async with AsyncExitStack() as stack:
         for number in range(count):
             sent = {"Authorization": f"Bearer {token('alice')}", "X-Forwarded-For": f"192.0.2.{number}"}
-            opening = unix_connect(str(at), "ws://app.example.com/ws", additional_headers=sent | headers)
+            opening = unix_connect(
+                str(at),
+                "ws://app.example.com/ws",
+                additional_headers=sent | headers,
+                open_timeout=SOON_S,
+            )
             client = await stack.enter_async_context(opening)
             try:
                 assert '"welcome"' in str(await client.recv())
@@ -96,7 +101,8 @@ async def test_a_relay_on_a_unix_socket_serves_clients_and_leaves_nothing_behind
         )
         headers = {"Authorization": f"Bearer {token('alice')}"}
         dashboard = "ws://app.example.com/ws/dashboard"
-        async with unix_connect(str(at), dashboard, additional_headers=headers) as opened:
+        opening = unix_connect(str(at), dashboard, additional_headers=headers, open_timeout=SOON_S)
+        async with opening as opened:
             client = SocketClient(opened)
             await client.until("dashboard:state")
             tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "Over a file", "events": []})

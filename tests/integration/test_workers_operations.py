@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.relay_fixture import SOON_S
 from support.worker_clients import clients, free_ports, spread
-from support.worker_processes import TAILER, WORKER, fetch, readiness, ready_in, runs, samples, until, workers
+from support.worker_processes import TAILER, WORKER, fetch, gone, readiness, ready_in, samples, until, workers
 
 from relay.cli.demo import mongod as embedded
 
@@ -36,8 +36,8 @@ async def test_operators_are_answered_for_all_workers(
     before_s = time.time() - 1.0
     async with workers(tmp_path, **operated) as relay, clients(relay.url, 20, "/ws/dashboard") as members:
         at = operators(relay, operated)
-        state = await readiness(at)
-        assert (state["status"], state["ready"], state["stale"]) == (200, True, False)
+        state = await until(lambda: readiness(at), lambda state: state["ready"] and not state["stale"])
+        assert state["status"] == 200
         assert [one["worker"] for one in state["workers"]] == [1, 2]
         assert all(one["ready"] and not one["stale"] for one in state["workers"])
         assert state["lastReplyMs"] == max(one["lastReplyMs"] for one in state["workers"])
@@ -105,13 +105,14 @@ async def test_the_connections_of_a_worker_that_is_being_replaced_are_counted_un
         draining = [asyncio.create_task(one.until("server:draining")) for one in members]
         await asyncio.wait(draining, return_when=asyncio.FIRST_COMPLETED, timeout=SOON_S)
         # when operators ask,
-        said, processes = await samples(relay.url), relay.children()
+        said = await until(lambda: samples(relay.url), lambda found: found["relay_connections"] == 10)
+        processes = relay.children()
         for waiting in draining:
             waiting.cancel()
         await asyncio.gather(*draining, return_exceptions=True)
         # then its clients count, and so do the places of its successor in place of its own.
         assert len(processes) == 3
-        assert said["relay_connections"] == sum(spread(said)) == 10
+        assert said["relay_connections"] == sum(spread(said))
         assert said["relay_connections_limit"] == 3001
 
 
@@ -128,15 +129,16 @@ async def test_a_worker_that_hangs_is_not_ready_and_left_out(
         each = [f"http://127.0.0.1:{first + number}" for number in (0, 1)]
         asking = [asyncio.create_task(readiness(at)) for at in each]
         await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-        (state,) = [one.result() for one in asking if one.done()]
+        (other,) = [at for at, one in zip(each, asking, strict=True) if one.done()]
         # that the relay is not ready, because clients may be with the worker that hangs.
-        assert (state["status"], state["ready"], ready_in(state)) == (503, False, 1)
-        (silent,) = [one for one in state["workers"] if not one["ready"]]
-        assert silent == {"worker": silent["worker"], "ready": False}
-        said = await samples(each[2 - silent["worker"]])
+        state = await until(lambda: readiness(other), lambda state: ready_in(state) == 1)
+        assert (state["status"], state["ready"]) == (503, False)
+        silent = 2 - each.index(other)
+        assert state["workers"][silent - 1] == {"worker": silent, "ready": False}
+        said = await samples(other, silent=1)
         assert (said["relay_ready"], len(spread(said))) == (0, 1)
         os.kill(hanging, signal.SIGCONT)
-        await asyncio.gather(*asking)
+        await asyncio.gather(*asking, return_exceptions=True)  # the one of the worker that hung may be over
         assert (await relay.ready(2))["ready"]
 
 
@@ -146,8 +148,9 @@ async def test_processes_that_hang_for_long_are_replaced(two_workers: dict[str, 
         hanging = [relay.children(module)[0] for module in (WORKER, TAILER)]
         for process in hanging:
             os.kill(process, signal.SIGSTOP)
-        said = await relay.says("a process of the relay ended and will be started again", times=2)
-        assert said.count("a process of the relay hangs and is killed") == 2
-        assert not any(map(runs, hanging))
+        await gone(hanging)
+        # On a busy machine, others may have been killed too.
+        assert relay.said().count("a process of the relay hangs and is killed") >= 2
+        await relay.says("a process of the relay ended and will be started again", times=2)
         await relay.ready(2)
         assert await relay.end() == 0

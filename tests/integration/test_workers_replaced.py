@@ -71,6 +71,7 @@ async def test_a_worker_stays_whose_successor_cannot_start(relay: Workers, mappi
 
 async def test_a_worker_that_dies_while_it_is_replaced_is_followed_by_one_other(relay: Workers) -> None:
     before = relay.children()
+    os.kill(before[0], signal.SIGSTOP)  # so that it does not end by itself first
     relay.process.send_signal(signal.SIGUSR1)
     await until(lambda: asyncio.to_thread(relay.children), lambda found: len(found) > 2)
     os.kill(before[0], signal.SIGKILL)

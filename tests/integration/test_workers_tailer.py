@@ -61,6 +61,12 @@ async def all_receive(members: list[SocketClient], tasks: Any, task: str) -> Non
         assert (await client.until("task:created"))["data"]["taskId"] == task
 
 
+async def leads(relay: Workers) -> float:
+    """Whether the tailer of this relay leads, as soon as it answers the parent in time."""
+    role = 'relay_shared_role{role="leading"}'
+    return (await until(lambda: samples(relay.url), lambda found: role in found))[role]
+
+
 async def test_all_workers_share_one_change_stream(
     relay: Workers, relay_tasks: Any, streams_of: Callable[..., Any]
 ) -> None:
@@ -70,7 +76,7 @@ async def test_all_workers_share_one_change_stream(
     async with dashboards(relay.url, 20) as members:
         assert min(spread(await samples(relay.url))) > 0
         await all_receive(members, relay_tasks, "t")
-        assert await streams() == 1
+        await until(streams, lambda count: count == 1)
 
 
 async def test_without_the_tailer_each_worker_follows_the_stream_until_it_is_there_again(
@@ -107,15 +113,15 @@ async def test_the_tailer_serves_until_the_last_worker_has_ended(
             # Given a relay that says goodbye to its clients,
             for child in relay.children(ANY):
                 os.kill(child, signal.SIGTERM)
-            ending = asyncio.create_task(relay.end())
+            relay.process.send_signal(signal.SIGTERM)
             for client in members:
                 await client.until("server:draining")
             # they are sent what happens meanwhile;
             await all_receive(members, tasks, "t")
-            assert await streams() == 1
+            await until(streams, lambda count: count == 1)
             assert runs(tailer)
         # when all of them have left, all processes end.
-        assert await ending == 0
+        assert await asyncio.to_thread(relay.process.wait, SOON_S) == 0
         assert not runs(tailer)
         assert "will be started again" not in relay.said()
 
@@ -133,12 +139,11 @@ async def test_the_tailer_shares_the_stream_of_other_machines_for_all_workers(
                 await all_receive([*here, *there], tasks, "t")
 
                 # The machine whose tailer leads stops, and the other one takes over.
-                first, second = await samples(relay.url), await samples(other.url)
-                leads = 'relay_shared_role{role="leading"}'
-                assert [first[leads], second[leads]] in ([1, 0], [0, 1])
-                stopped, goes_on, kept = (relay, other, there) if first[leads] else (other, relay, here)
+                first, second = [await leads(one) for one in (relay, other)]
+                assert [first, second] in ([1, 0], [0, 1])
+                stopped, goes_on, kept = (relay, other, there) if first else (other, relay, here)
                 assert await stopped.end() == 0
-                await until(lambda: samples(goes_on.url), lambda found: found[leads] == 1)
+                await until(lambda: leads(goes_on), lambda answer: answer == 1)
                 await all_receive(kept, tasks, "u")
                 assert (await samples(goes_on.url))["relay_stream_reopened_total"] == 0
             assert await goes_on.end() == 0

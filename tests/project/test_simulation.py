@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,36 +19,44 @@ SEEDS = (("--seed", "1", "--seeds", "2"), ("--seed", "1001", "--seeds", "2"))
 READERS = ("naive", "poller", "python", *(("browser",) if shutil.which("node") else ()))
 
 
-def simulate(*arguments: str) -> subprocess.Popen[str]:
+pytestmark = pytest.mark.timeout(1800)  # each takes a minute and a half of an idle machine
+
+
+@contextmanager
+def simulating(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "simulation", *arguments],
         env=os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-@pytest.mark.timeout(600)
 def test_no_history_shows_anybody_what_must_not_be_seen() -> None:
-    each = [simulate(*seeds, "--readers", *READERS) for seeds in SEEDS]
-    output = [one.communicate()[0] for one in each]
+    with ExitStack() as stack:
+        each = [stack.enter_context(simulating(*seeds, "--readers", *READERS)) for seeds in SEEDS]
+        output = [one.communicate()[0] for one in each]
     print(*output)
     assert [one.returncode for one in each] == [0, 0], "".join(output)
 
 
 def test_a_history_is_the_same_whenever_it_is_played() -> None:
-    first, second = (simulate("--seed", "7", "--history", "3", "--show", "--readers", *READERS) for _ in "ab")
-    shown = [_comparable(one.communicate()[0]) for one in (first, second)]
+    played = ("--seed", "7", "--history", "3", "--show", "--readers", *READERS)
+    with simulating(*played) as first, simulating(*played) as second:
+        shown = [_comparable(one.communicate()[0]) for one in (first, second)]
     assert len(shown[0]) > 100
     assert shown[0] == shown[1]
 
 
-@pytest.mark.timeout(600)
 def test_each_fault_that_is_put_in_is_found() -> None:
-    run = simulate("--mutation", "all", "--seeds", "3", "--readers", *READERS)
-    output = run.communicate()[0]
+    with simulating("--mutation", "all", "--seeds", "3", "--readers", *READERS) as run:
+        output = run.communicate()[0]
     assert run.returncode == 0, output
     if "browser" not in READERS:
         pytest.skip("Node.js is not installed")

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 
+import orjson
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
@@ -100,7 +101,9 @@ class Visitor:
                 async with connected(url) as client:
                     self.connected.set()
                     with suppress(ConnectionClosed):
-                        await client.until("server:draining")
+                        # `client.until` would not wait as long as processes may take to start.
+                        while orjson.loads(await client.socket.recv())["type"] != "server:draining":
+                            pass
                     self.connected.clear()
                     self.codes.append(client.socket.close_code)
             except Exception as failure:

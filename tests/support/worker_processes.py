@@ -175,13 +175,27 @@ async def readiness(url: str, within_s: float = SOON_S) -> dict[str, Any]:
 
 def ready_in(state: dict[str, Any]) -> int:
     """How many workers are ready by this body of /readyz."""
-    return sum(one["ready"] for one in state["workers"])
+    return sum(one["ready"] for one in state.get("workers", ()))  # a silent parent says nothing of workers
 
 
-async def samples(url: str) -> dict[str, float]:
-    """All samples of /metrics, by their name and labels as in the text: `relay_closed_total{code="1001"}`."""
-    _, body = await asyncio.to_thread(fetch, f"{url}/metrics")
-    found = {}
+async def samples(url: str, *, silent: int = 0) -> dict[str, float]:
+    """All samples of /metrics, by their name and labels as in the text: `relay_closed_total{code="1001"}`.
+
+    Asks until every worker that is running has answered the parent in time, except for so many silent ones.
+    """
+
+    def is_whole(found: dict[str, float]) -> bool:
+        heard = sum(name.startswith("relay_worker_connections{") for name in found)
+        return bool(found) and heard + silent >= found.get("relay_workers", 0)
+
+    return await until(lambda: _samples(url), is_whole)
+
+
+async def _samples(url: str) -> dict[str, float]:
+    status, body = await asyncio.to_thread(fetch, f"{url}/metrics")
+    found: dict[str, float] = {}
+    if status != 200:
+        return found
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
             labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
