@@ -18,6 +18,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConfigurationError
 from pymongo.read_preferences import Nearest, Primary, PrimaryPreferred, SecondaryPreferred, _ServerMode
 from pymongo.server_description import ServerDescription
 from pymongo.topology_description import TopologyDescription
@@ -65,8 +66,22 @@ class Route:
         token = _wanted.set(self.address)
         try:
             return await database.command(command, read_preference=self.preference, **options)
+        except ConfigurationError:
+            await _connect_anew(database.client)
+            return await database.command(command, read_preference=self.preference, **options)
         finally:
             _wanted.reset(token)
+
+
+async def _connect_anew(client: AsyncMongoClient[Any]) -> None:
+    """Have the driver replace its connections. Commands that are being sent go on.
+
+    The driver keeps what a member says about itself when a connection is opened. A member that is only starting says
+    nothing of sessions. When it is the primary later, the driver would raise a ConfigurationError for every command in
+    a session on that connection, for as long as the relay runs. It has no public method that gives up a connection.
+    """
+    for server in list(client._topology._servers.values()):
+        await server.pool.reset_without_pause()
 
 
 _Choice = tuple[_ServerMode, Callable[[ServerDescription], bool]]
