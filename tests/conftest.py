@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -82,6 +83,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    # What the driver has left would end the whole run with an error when pytest looks for the last time.
+    warnings.filterwarnings("ignore", r"unclosed <socket\.socket", ResourceWarning)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from glob import glob
@@ -147,13 +148,23 @@ class WebKit:
         return self._call("POST", "/execute/sync", {"script": body, "args": []})
 
     def click(self, selector: str) -> None:
-        self._call("POST", f"/element/{self._found(selector)}/click", {})
+        self._act(selector, "click", {})
 
     def type(self, selector: str, text: str) -> None:
-        self._call("POST", f"/element/{self._found(selector)}/value", {"text": text})
+        self._act(selector, "value", {"text": text})
 
     def close(self) -> None:
         self._call("DELETE", "", None)
+
+    def _act(self, selector: str, action: str, body: dict[str, Any]) -> None:
+        """Do this with an element as soon as that is possible: a busy machine may not have laid it out yet."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            try:
+                return self._call("POST", f"/element/{self._found(selector)}/{action}", body)
+            except AssertionError as failure:
+                if "element not interactable" not in str(failure) or time.monotonic() > deadline:
+                    raise
 
     def _found(self, selector: str) -> str:
         reference = self._call("POST", "/element", {"using": "css selector", "value": selector})
