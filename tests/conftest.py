@@ -83,8 +83,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    # What the driver has left would end the whole run with an error when pytest looks for the last time.
-    warnings.filterwarnings("ignore", r"unclosed <socket\.socket", ResourceWarning)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    # pytest looks for the last time for what was not closed, and a socket that the driver has left would fail the run.
+    warnings.filterwarnings("ignore", r"unclosed <socket\.socket", ResourceWarning)
