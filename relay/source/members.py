@@ -60,6 +60,7 @@ class Route:
     ) -> Any:
         """Send a command there, and return the reply. `options` are those of `AsyncDatabase.command`.
 
+        If the driver refuses to send it, it is sent over a new connection (see `_connect_anew`).
         Raises PyMongoError if the member refuses or does not answer.
         """
         # The driver calls `only_wanted` in the same context, which is why this works for concurrent commands.

@@ -21,10 +21,7 @@ from relay.client import Client
 WEB = Path(__file__).parents[1] / "web" / "scenarios"
 
 
-@pytest.fixture(autouse=True)
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scenario adds a task and joins it at once: on a busy machine the relay may see it only later."""
-    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", SOON_S)
+pytestmark = pytest.mark.usefixtures("patient_reads")  # a scenario adds a task and joins it at once
 
 
 class Writer:

@@ -268,10 +268,8 @@ async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settin
         assert [data["event"]["data"]["n"] for data in mine_only] == list(range(20))
 
 
-async def test_a_task_just_written_is_found(
-    mongo_url: str, database_name: str, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", SOON_S)
+@pytest.mark.usefixtures("patient_reads")
+async def test_a_task_just_written_is_found(mongo_url: str, database_name: str, settings: Any) -> None:
     async with (
         running(settings) as relay,
         connected(relay) as client,
